@@ -1,0 +1,269 @@
+//! The engine: frames in, frames out; what it remembers between them, and what it counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use wire::{Ethertype, Frame, Packet, TcpFlags, Transport, fragment, icmp_error};
+
+use crate::fabric::{PortId, Time};
+use crate::flow::{Cached, EndKey, FlowTable, Place};
+use crate::fragment::FragmentTable;
+use crate::pipeline::{self, Decision, View};
+use crate::service::arp;
+use crate::tables::{Attached, Tables};
+use crate::trace::{Step, Trace, Untraced};
+use crate::verdict::{DropReason, Ethernet, Forward, Verdict};
+
+/// Connections tracked at most. EC2 publishes no figure for its own limit; this bounds memory to some 300 MB.
+const CONNECTIONS: usize = 1 << 20;
+
+/// Forwards, answers and drops packets, and remembers connections.
+#[derive(Debug)]
+pub struct Engine {
+    core: Core,
+    counters: Counters,
+}
+
+/// What was counted since the engine was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// By the port that a frame came from or left by.
+    pub ports: BTreeMap<PortId, PortCounters>,
+    /// Connections tracked now.
+    pub connections: usize,
+}
+
+/// What was counted at one port.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortCounters {
+    /// Frames that came from the port.
+    pub received: u64,
+    /// Frames that left by the port.
+    pub sent: u64,
+    /// Frames that came from the port and were dropped, by reason.
+    pub drops: BTreeMap<DropReason, u64>,
+}
+
+/// What became of an imagined packet, and why.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// Every decision, in order.
+    pub steps: Vec<Step>,
+    /// What left, by which port. Empty if the packet was dropped; a reply leaves by the port that it came from.
+    pub sent: Vec<(PortId, Frame)>,
+    /// Why it was dropped, if it was.
+    pub dropped: Option<DropReason>,
+}
+
+impl Engine {
+    /// An engine with these tables and no connections. `seed` keeps its hash tables from being attacked.
+    pub fn new(tables: Arc<Tables>, seed: u64) -> Engine {
+        let flows = FlowTable::new(CONNECTIONS, seed);
+        Engine { core: Core { tables, flows, fragments: FragmentTable::default() }, counters: Counters::default() }
+    }
+
+    /// An engine of these tables without connections, to try packets on.
+    pub fn imagine(tables: Arc<Tables>) -> Engine {
+        Engine::new(tables, 0)
+    }
+
+    /// Swaps the tables. Tracked connections go on, as EC2's do; every cached verdict is asked anew.
+    pub fn load(&mut self, tables: Arc<Tables>) {
+        self.core.tables = tables;
+        self.core.fragments.clear();
+    }
+
+    /// The tables in force.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.core.tables
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        Counters { connections: self.core.flows.len(), ..self.counters.clone() }
+    }
+
+    /// Takes one frame from a port; calls `send` for each frame that leaves, which may have edited `frame` itself.
+    pub fn receive(&mut self, now: Time, port: PortId, frame: &mut Frame, send: &mut dyn FnMut(PortId, &Frame)) {
+        let Engine { core, counters } = self;
+        counters.at(port).received += 1;
+        let mut counted = |to: PortId, frame: &Frame| {
+            counters.at(to).sent += 1;
+            send(to, frame);
+        };
+        if let Err(reason) = core.process(now, port, frame, &mut Untraced, &mut counted) {
+            self.count_drop(port, reason);
+        }
+    }
+
+    /// As [`Engine::receive`], with every decision kept.
+    pub fn explain(&mut self, now: Time, port: PortId, mut frame: Frame) -> Explained {
+        let mut steps = Vec::new();
+        let mut sent = Vec::new();
+        let mut keep = |to: PortId, frame: &Frame| sent.push((to, frame.clone()));
+        let dropped = self.core.process(now, port, &mut frame, &mut steps, &mut keep).err();
+        steps.extend(dropped.map(Step::Dropped));
+        Explained { steps, sent, dropped }
+    }
+
+    /// Counts a frame that was dropped before the engine saw it, or that could not be sent.
+    pub fn count_drop(&mut self, port: PortId, reason: DropReason) {
+        *self.counters.at(port).drops.entry(reason).or_default() += 1;
+    }
+
+    /// Lets go of what has been idle too long. Call it about once a second.
+    pub fn expire(&mut self, now: Time) {
+        self.core.flows.expire(now);
+        self.core.fragments.expire(now);
+    }
+}
+
+impl Counters {
+    fn at(&mut self, port: PortId) -> &mut PortCounters {
+        self.ports.entry(port).or_default()
+    }
+}
+
+/// Everything that a verdict depends on.
+#[derive(Debug)]
+struct Core {
+    tables: Arc<Tables>,
+    flows: FlowTable,
+    fragments: FragmentTable,
+}
+
+type Send<'a> = &'a mut dyn FnMut(PortId, &Frame);
+
+impl Core {
+    fn process(
+        &mut self,
+        now: Time,
+        port: PortId,
+        frame: &mut Frame,
+        trace: &mut impl Trace,
+        send: Send<'_>,
+    ) -> Result<(), DropReason> {
+        frame.offload.validate(&frame.bytes).map_err(|_| DropReason::BadOffload)?;
+        match Ethertype::of(&frame.bytes).map_err(DropReason::Malformed)? {
+            Ethertype::Arp => act(arp::answer(&self.tables, port, frame), port, send),
+            Ethertype::Ipv4 => self.ipv4(now, port, frame, trace, send),
+            Ethertype::Vlan => Err(DropReason::VlanTagged),
+            Ethertype::Ipv6 | Ethertype::Other(_) => Err(DropReason::UnsupportedProtocol),
+        }
+    }
+
+    fn ipv4(
+        &mut self,
+        now: Time,
+        port: PortId,
+        frame: &mut Frame,
+        trace: &mut impl Trace,
+        send: Send<'_>,
+    ) -> Result<(), DropReason> {
+        let packet = Packet::parse(&frame.bytes).map_err(DropReason::Malformed)?;
+        let ethernet = Ethernet { src: packet.eth_src(), dst: packet.eth_dst() };
+        let fragment = packet.fragment();
+        if let Some(fragment) = fragment.filter(|fragment| fragment.offset > 0) {
+            let verdict = self.fragments.later(port, &packet, fragment, ethernet, now);
+            let forward = verdict.ok_or(DropReason::FragmentWithoutFirst)?;
+            return self.leave(port, forward, frame, &packet, trace, send);
+        }
+
+        let key = packet.flow_key();
+        let flags = match packet.transport() {
+            Transport::Tcp { flags, .. } => Some(flags),
+            _ => None,
+        };
+        let known = self.known_flow((port, key), flags);
+        let generation = self.tables.generation;
+        // An ICMP error's own key says nothing: it belongs to the connection that it quotes.
+        if packet.quoted().is_none()
+            && fragment.is_none()
+            && let Some(place) = known
+            && let Some(forward) = self.flows.cached(place, generation, ethernet)
+        {
+            self.flows.touch(place, &key, forward.port, flags, now);
+            return self.leave(port, forward, frame, &packet, trace, send);
+        }
+
+        if let Transport::Icmp { kind: 3 | 11 | 12, .. } = packet.transport() {
+            // RFC 5508 REQ-3: an error is looked at before what it quotes is believed.
+            packet.verify_icmp(frame).map_err(DropReason::Malformed)?;
+            packet.quoted().ok_or(DropReason::BadQuote)?;
+        }
+        let view = View { tables: &self.tables, flows: &self.flows };
+        let Decision { verdict, claim } = pipeline::decide(&view, port, frame, &packet, trace);
+        let Verdict::Forward(forward) = verdict else { return act(verdict, port, send) };
+        if !self.too_big(forward, frame, &packet)
+            && let Some(claim) = claim
+        {
+            let place = self.flows.commit(&claim, now);
+            self.flows.remember(place, Cached { generation, ethernet, forward });
+            self.flows.touch(place, &key, forward.port, flags, now);
+        }
+        if let Some(fragment) = fragment {
+            self.fragments.first(port, &packet, fragment, ethernet, forward, now);
+        }
+        self.leave(port, forward, frame, &packet, trace, send)
+    }
+
+    /// The connection that a packet belongs to; one that ended is forgotten when a SYN starts anew on its ports.
+    fn known_flow(&mut self, end: EndKey, flags: Option<TcpFlags>) -> Option<Place> {
+        let place = self.flows.find(&end)?;
+        if self.flows.reopens(place, &end.1, flags) {
+            self.flows.forget(place);
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Whether the packet exceeds the way out and may not be cut: routers cut only whole datagrams without DF.
+    fn too_big(&self, forward: Forward, frame: &Frame, packet: &Packet) -> bool {
+        packet.mtu_len(&frame.offload) > usize::from(forward.mtu)
+            && (packet.dont_fragment() || frame.offload.is_gso())
+    }
+
+    fn leave(
+        &self,
+        port: PortId,
+        forward: Forward,
+        frame: &mut Frame,
+        packet: &Packet,
+        trace: &mut impl Trace,
+        send: Send<'_>,
+    ) -> Result<(), DropReason> {
+        if self.too_big(forward, frame, packet) {
+            trace.note(|| Step::TooBig { mtu: forward.mtu });
+            let router = match self.tables.attached(port) {
+                Some(Attached::Interface(_, interface)) => self.tables.subnet_of(interface).router,
+                _ => packet.dst(),
+            };
+            if let Some(error) = icmp_error::fragmentation_needed(frame, packet, router, forward.mtu) {
+                send(port, &error);
+            }
+            return Ok(());
+        }
+        forward.rewrite.apply_quoted(frame, packet, &forward.quoted);
+        if packet.mtu_len(&frame.offload) > usize::from(forward.mtu) {
+            for piece in fragment::split(frame, packet, usize::from(forward.mtu)) {
+                send(forward.port, &piece);
+            }
+        } else {
+            send(forward.port, frame);
+        }
+        Ok(())
+    }
+}
+
+fn act(verdict: Verdict, port: PortId, send: Send<'_>) -> Result<(), DropReason> {
+    match verdict {
+        Verdict::Reply(reply) => {
+            send(port, &reply);
+            Ok(())
+        }
+        // Forwarding is the caller's: it has the frame.
+        Verdict::Consumed | Verdict::Forward(_) => Ok(()),
+        Verdict::Drop(reason) => Err(reason),
+    }
+}

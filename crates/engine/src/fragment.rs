@@ -1,0 +1,107 @@
+//! Later fragments follow their first: it alone has ports (RFC 4787 REQ-14).
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use wire::{Fragment, Packet};
+
+use crate::fabric::{PortId, Time};
+use crate::verdict::{Ethernet, Forward};
+
+/// Datagrams under way at most; the oldest goes first.
+const CAPACITY: usize = 4096;
+/// How long a first fragment is remembered, in seconds (RFC 791 section 3.2 suggests 15).
+const LIFETIME: u64 = 15;
+
+/// Which datagram a fragment belongs to, on which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Datagram {
+    port: PortId,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    id: u16,
+}
+
+/// How a first fragment left.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    serial: u64,
+    deadline: Time,
+    ethernet: Ethernet,
+    forward: Forward,
+}
+
+/// Verdicts of first fragments, for those that follow.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FragmentTable {
+    verdicts: BTreeMap<Datagram, First>,
+    /// Insertion order, for the oldest: serial -> datagram.
+    order: BTreeMap<u64, Datagram>,
+    next: u64,
+}
+
+impl FragmentTable {
+    /// Remembers how the first fragment left.
+    pub(crate) fn first(
+        &mut self,
+        port: PortId,
+        packet: &Packet,
+        fragment: Fragment,
+        ethernet: Ethernet,
+        forward: Forward,
+        now: Time,
+    ) {
+        let datagram = Datagram::of(port, packet, fragment);
+        let first = First { serial: self.next, deadline: now.after(LIFETIME), ethernet, forward };
+        if let Some(earlier) = self.verdicts.insert(datagram, first) {
+            self.order.remove(&earlier.serial);
+        }
+        self.order.insert(self.next, datagram);
+        self.next += 1;
+        if self.verdicts.len() > CAPACITY
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.verdicts.remove(&oldest);
+        }
+    }
+
+    /// How a later fragment leaves: as its first did.
+    pub(crate) fn later(
+        &self,
+        port: PortId,
+        packet: &Packet,
+        fragment: Fragment,
+        ethernet: Ethernet,
+        now: Time,
+    ) -> Option<Forward> {
+        let first = self.verdicts.get(&Datagram::of(port, packet, fragment))?;
+        (first.deadline > now && first.ethernet == ethernet).then_some(first.forward)
+    }
+
+    /// Forgets datagrams that are too old.
+    pub(crate) fn expire(&mut self, now: Time) {
+        while let Some((&serial, datagram)) = self.order.first_key_value() {
+            match self.verdicts.get(datagram) {
+                Some(first) if first.deadline > now => break,
+                _ => {
+                    let datagram = *datagram;
+                    self.order.remove(&serial);
+                    self.verdicts.remove(&datagram);
+                }
+            }
+        }
+    }
+
+    /// Forgets all: they were decided with other tables.
+    pub(crate) fn clear(&mut self) {
+        self.verdicts.clear();
+        self.order.clear();
+    }
+}
+
+impl Datagram {
+    fn of(port: PortId, packet: &Packet, fragment: Fragment) -> Datagram {
+        Datagram { port, src: packet.src(), dst: packet.dst(), protocol: packet.protocol(), id: fragment.id }
+    }
+}

@@ -1,0 +1,57 @@
+//! Link-local services: ordinary servers that know their caller by a source address that stands for its port.
+//!
+//! The address is 100.64.0.0/10 (RFC 6598) plus the port's number. It never leaves the way between fabric and
+//! servers, so it cannot meet an address of a VPC.
+
+use std::net::Ipv4Addr;
+
+use wire::{FlowKey, FlowProto};
+
+use crate::fabric::PortId;
+
+/// Where instance metadata answers (EC2 user guide, "Instance metadata").
+pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// The resolver's link-local address (VPC user guide, "DNS attributes").
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// The time service (EC2 user guide, "Set the time").
+const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
+
+const BASE: u32 = u32::from_be_bytes([100, 64, 0, 0]);
+const COUNT: u32 = 1 << 22;
+
+/// The source address under which the servers see requests from `port`; none for a port number of 2²² or more.
+pub fn service_address(port: PortId) -> Option<Ipv4Addr> {
+    (port.0 < COUNT).then(|| Ipv4Addr::from(BASE + port.0))
+}
+
+/// The port that a source address stands for.
+pub fn service_port(address: Ipv4Addr) -> Option<PortId> {
+    u32::from(address).checked_sub(BASE).filter(|&number| number < COUNT).map(PortId)
+}
+
+/// Whether ARP for this address is answered on every link.
+pub(crate) fn on_link(address: Ipv4Addr) -> bool {
+    [METADATA, RESOLVER, TIME].contains(&address)
+}
+
+/// Whether a server listens there.
+pub(crate) fn served(key: &FlowKey) -> bool {
+    key.dst == METADATA && matches!(key.proto, FlowProto::Tcp { dst: 80, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_known_by_its_address() {
+        for number in [0, 1, 300, COUNT - 1] {
+            let address = service_address(PortId(number)).unwrap();
+            assert_eq!(service_port(address), Some(PortId(number)));
+        }
+        assert_eq!(service_address(PortId(300)), Some(Ipv4Addr::new(100, 64, 1, 44)));
+        assert_eq!(service_address(PortId(COUNT)), None);
+        assert_eq!(service_port(Ipv4Addr::new(100, 128, 0, 0)), None);
+        assert_eq!(service_port(Ipv4Addr::new(10, 0, 0, 1)), None);
+    }
+}

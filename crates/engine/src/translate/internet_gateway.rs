@@ -1,0 +1,53 @@
+//! Internet gateway: 1:1 translation between an interface's private address and its public one (Basic NAT, RFC 3022
+//! section 2.1). It keeps no state: the association is the whole truth, also for what ICMP errors quote.
+
+use std::net::Ipv4Addr;
+
+use model::InternetGatewayId;
+use wire::Rewrite;
+
+use crate::pipeline::Hop;
+use crate::tables::{Interface, Tables};
+use crate::trace::{Direction, Step, Trace};
+use crate::verdict::DropReason;
+
+/// Out: the source becomes public. An ICMP error quotes a packet that came to the private address.
+pub(crate) fn outbound(
+    interface: &Interface,
+    gateway: InternetGatewayId,
+    hop: Hop,
+    trace: &mut impl Trace,
+) -> Result<Hop, DropReason> {
+    let private = hop.key.src;
+    let public = interface.addresses.get(&private).copied().flatten().ok_or(DropReason::NoPublicAddress)?;
+    trace.note(|| Step::InternetGateway { gateway, direction: Direction::Egress, from: private, to: public });
+    let hop = hop.edited(Rewrite { src: Some(public), ..Rewrite::default() });
+    Ok(match hop.quoted {
+        Some(quoted) if quoted.dst == private => {
+            hop.edited_quoted(Rewrite { dst: Some(public), ..Rewrite::default() })
+        }
+        _ => hop,
+    })
+}
+
+/// In: the destination becomes private. An ICMP error quotes a packet that left under the public address.
+pub(crate) fn inbound(
+    tables: &Tables,
+    owner: usize,
+    private: Ipv4Addr,
+    hop: Hop,
+    trace: &mut impl Trace,
+) -> Hop {
+    let public = hop.key.dst;
+    let interface = &tables.interfaces[owner];
+    if let Some(gateway) = tables.vpc_of(interface).internet_gateway {
+        trace.note(|| Step::InternetGateway { gateway, direction: Direction::Ingress, from: public, to: private });
+    }
+    let hop = hop.edited(Rewrite { dst: Some(private), ..Rewrite::default() });
+    match hop.quoted {
+        Some(quoted) if quoted.src == public => {
+            hop.edited_quoted(Rewrite { src: Some(private), ..Rewrite::default() })
+        }
+        _ => hop,
+    }
+}

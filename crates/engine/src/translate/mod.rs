@@ -1,0 +1,3 @@
+//! As whom?
+
+pub(crate) mod internet_gateway;

@@ -1,0 +1,152 @@
+//! The end of a packet's road, and the one list of reasons for dropping it.
+
+use serde::{Deserialize, Serialize};
+use wire::{Frame, Mac, Malformed, Rewrite};
+
+use crate::fabric::PortId;
+
+/// What is to be done with a packet.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Edit it and send it out of a port.
+    Forward(Forward),
+    /// Answer with this frame, to the port that the packet came from.
+    Reply(Box<Frame>),
+    /// It was for the VPC itself, which has nothing to answer.
+    Consumed,
+    /// Drop it, and count why.
+    Drop(DropReason),
+}
+
+/// How a packet leaves the fabric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// The port to leave by.
+    pub port: PortId,
+    /// Edits of the packet itself.
+    pub rewrite: Rewrite,
+    /// Edits of the packet that an ICMP error quotes.
+    pub quoted: Rewrite,
+    /// Largest IP packet that the way out carries, in bytes.
+    pub mtu: u16,
+}
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $label:literal,)+) => {
+        /// Why a packet was dropped. The label is the metric's label and the name in every listing.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $name,)+
+            /// The bytes are not a well-formed packet; the parser's reason says where they fail.
+            Malformed(Malformed),
+        }
+
+        impl DropReason {
+            /// Every reason but the parser's own.
+            pub const ALL: &[DropReason] = &[$(DropReason::$name,)+];
+
+            /// The reason's name in metrics and listings.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $(DropReason::$name => $label,)+
+                    DropReason::Malformed(reason) => reason.name(),
+                }
+            }
+
+            /// One sentence for people.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(DropReason::$name => concat!($($doc),+).trim_ascii(),)+
+                    DropReason::Malformed(_) => "the bytes are not a well-formed packet",
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The frame came from a port that nothing is known about.
+    UnknownPort = "UnknownPort",
+    /// The frame carried an 802.1Q tag: instances have no VLANs.
+    VlanTagged = "VlanTagged",
+    /// The frame was longer than the receive buffer.
+    Oversized = "Oversized",
+    /// The frame's offload fields do not fit its bytes.
+    BadOffload = "BadOffload",
+    /// The frame is neither IPv4 nor ARP.
+    UnsupportedProtocol = "UnsupportedProtocol",
+    /// The frame's source MAC address is not the interface's own.
+    SpoofedMac = "SpoofedMac",
+    /// The packet's source is not an address of the interface, whose source/destination check is on.
+    SourceCheck = "SourceCheck",
+    /// The packet's destination is not an address of the interface that the route names, whose source/destination check is on.
+    DestinationCheck = "DestinationCheck",
+    /// An ARP packet named a sender that the interface does not own.
+    SpoofedArp = "SpoofedArp",
+    /// The source address can never be a sender (unspecified, loopback, multicast, broadcast).
+    MartianSource = "MartianSource",
+    /// Broadcast does not work in a VPC.
+    Broadcast = "Broadcast",
+    /// Multicast does not work in a VPC.
+    Multicast = "Multicast",
+    /// The frame is for a MAC address that nobody in the subnet has.
+    UnknownMac = "UnknownMac",
+    /// An instance played DHCP server.
+    RogueDhcpServer = "RogueDhcpServer",
+    /// A DHCP message that is none, or names another server.
+    BadDhcp = "BadDhcp",
+    /// The VPC router takes no packets for itself.
+    ForTheRouter = "ForTheRouter",
+    /// No service answers at this link-local or resolver address and port.
+    NoSuchService = "NoSuchService",
+    /// No outbound rule of the sender's security groups allows the packet.
+    SecurityGroupEgress = "SecurityGroupEgress",
+    /// No inbound rule of the receiver's security groups allows the packet.
+    SecurityGroupIngress = "SecurityGroupIngress",
+    /// No route of the subnet's route table covers the destination.
+    NoRoute = "NoRoute",
+    /// The route's target is gone.
+    Blackhole = "Blackhole",
+    /// The route leads back to the port that the packet came from: a route table looks at the destination alone, so
+    /// it sends its target's own packets back to it. Put the target into another subnet, whose table has another route.
+    RouteLeadsBack = "RouteLeadsBack",
+    /// Nobody in the VPC has the destination address.
+    NoSuchAddress = "NoSuchAddress",
+    /// The receiving interface stands on no port (its instance does not run).
+    NoPort = "NoPort",
+    /// The sender has no public address, so the internet gateway cannot translate.
+    NoPublicAddress = "NoPublicAddress",
+    /// The public address belongs to nobody here.
+    UnknownPublicAddress = "UnknownPublicAddress",
+    /// Nobody on the internet segment has the destination address.
+    NoInternetHost = "NoInternetHost",
+    /// There is no uplink to the internet.
+    NoUplink = "NoUplink",
+    /// The frame on the internet segment is for somebody else.
+    NotForUs = "NotForUs",
+    /// An ICMP error that does not quote a packet, or not a well-formed one.
+    BadQuote = "BadQuote",
+    /// An answer of a link-local service that belongs to no request.
+    NoFlow = "NoFlow",
+    /// Two senders behind one interface use one port towards a link-local service.
+    FlowConflict = "FlowConflict",
+    /// A fragment whose first fragment was not seen, or too long ago.
+    FragmentWithoutFirst = "FragmentWithoutFirst",
+    /// The table of connections is full.
+    FlowTableFull = "FlowTableFull",
+    /// The machine's kernel refused to send the frame.
+    SendFailed = "SendFailed",
+}
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// The Ethernet addresses that a cached verdict was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ethernet {
+    pub(crate) src: Mac,
+    pub(crate) dst: Mac,
+}

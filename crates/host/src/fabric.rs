@@ -1,0 +1,195 @@
+//! The fabric's loop: frames from all ports of one namespace to the engine and back, on one thread.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use engine::{Counters, DropReason, Engine, PortId, Tables, Time};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fd::OwnedFd;
+use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
+
+use crate::namespace::{Namespace, NamespaceError};
+use crate::packet_socket::PacketSocket;
+
+/// How often idle connections are looked for when nothing else happens.
+const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const TICK_NANOSECONDS: u64 = 1_000_000_000;
+
+/// The running fabric. Dropping it stops it.
+#[derive(Debug)]
+pub struct Fabric {
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why the fabric did not start, or no longer answers.
+#[derive(Debug, Error)]
+pub enum FabricError {
+    /// Its namespace cannot be entered.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// Its packet sockets cannot be opened.
+    #[error("cannot open the fabric's packet sockets: {0}")]
+    Sockets(io::Error),
+    /// Its thread cannot be started.
+    #[error("cannot start the fabric's thread: {0}")]
+    Thread(io::Error),
+    /// Its thread has ended.
+    #[error("the fabric has stopped")]
+    Stopped,
+}
+
+enum Command {
+    Load(Arc<Tables>),
+    Counters(SyncSender<Counters>),
+    Stop,
+}
+
+impl Fabric {
+    /// Opens the packet sockets of `namespace` and forwards with `engine` from now on.
+    ///
+    /// # Errors
+    /// [`FabricError`], if the namespace, the sockets or the thread cannot be had.
+    pub fn start(namespace: &Namespace, engine: Engine) -> Result<Fabric, FabricError> {
+        let sockets = namespace.run(PacketSocket::open)?.map_err(FabricError::Sockets)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake = Arc::new(wake.map_err(|error| FabricError::Thread(error.into()))?);
+        let (commands, received) = mpsc::channel();
+        let woken = Arc::clone(&wake);
+        let thread = thread::Builder::new()
+            .name("fabric".to_owned())
+            .spawn(move || Loop { engine, sockets, commands: received, wake: woken, expired: 0 }.run())
+            .map_err(FabricError::Thread)?;
+        Ok(Fabric { commands, wake, thread: Some(thread) })
+    }
+
+    /// Decides by these tables from now on.
+    ///
+    /// # Errors
+    /// [`FabricError::Stopped`].
+    pub fn load(&self, tables: Arc<Tables>) -> Result<(), FabricError> {
+        self.tell(Command::Load(tables))
+    }
+
+    /// What was counted since the start.
+    ///
+    /// # Errors
+    /// [`FabricError::Stopped`].
+    pub fn counters(&self) -> Result<Counters, FabricError> {
+        let (answer, counters) = mpsc::sync_channel(1);
+        self.tell(Command::Counters(answer))?;
+        counters.recv().map_err(|_| FabricError::Stopped)
+    }
+
+    fn tell(&self, command: Command) -> Result<(), FabricError> {
+        self.commands.send(command).map_err(|_| FabricError::Stopped)?;
+        rustix::io::write(&*self.wake, &1u64.to_ne_bytes()).map_err(|_| FabricError::Stopped)?;
+        Ok(())
+    }
+}
+
+impl Drop for Fabric {
+    fn drop(&mut self) {
+        // A thread that has ended already needs no telling.
+        let _ = self.tell(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    engine: Engine,
+    sockets: PacketSocket,
+    commands: Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    /// When idle connections were last looked for.
+    expired: u64,
+}
+
+impl Loop {
+    fn run(mut self) {
+        loop {
+            if self.wait().is_err() || !self.obey() {
+                return;
+            }
+            let now = now();
+            if now.0 - self.expired >= TICK_NANOSECONDS {
+                self.engine.expire(now);
+                self.expired = now.0;
+            }
+            if let Err(error) = self.forward(now) {
+                tracing::warn!(%error, "cannot receive from the fabric's ports");
+            }
+        }
+    }
+
+    fn wait(&self) -> rustix::io::Result<()> {
+        let [ip, arp, ipv6, tagged] = self.sockets.as_fds();
+        let wake = self.wake.as_fd();
+        let mut fds = [ip, arp, ipv6, tagged, wake].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        match poll(&mut fds, Some(&TICK)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for packets");
+                Err(error)
+            }
+        }
+    }
+
+    /// Carries out what was asked; false to stop.
+    fn obey(&mut self) -> bool {
+        let mut count = [0; 8];
+        // Nothing to read means that nobody woke us.
+        let _ = rustix::io::read(&*self.wake, &mut count);
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Load(tables) => self.engine.load(tables),
+                // The asker may have gone.
+                Command::Counters(answer) => drop(answer.send(self.engine.counters())),
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn forward(&mut self, now: Time) -> io::Result<()> {
+        let Loop { engine, sockets, .. } = self;
+        let mut refused = Vec::new();
+        let (receiver, sender) = sockets.split();
+        receiver.receive(&mut |received| {
+            let port = PortId(received.port);
+            if received.tagged {
+                engine.count_drop(port, DropReason::VlanTagged);
+            } else if received.truncated {
+                engine.count_drop(port, DropReason::Oversized);
+            } else {
+                engine.receive(now, port, received.frame, &mut |to, frame| {
+                    if let Err(error) = sender.send(to.0, frame) {
+                        refused.push((port, to, error));
+                    }
+                });
+            }
+        })?;
+        for (from, to, error) in refused {
+            let reason = match error.raw_os_error() {
+                Some(libc::EINVAL) => DropReason::BadOffload,
+                _ => DropReason::SendFailed,
+            };
+            tracing::debug!(%from, %to, %error, "a frame could not be sent");
+            engine.count_drop(from, reason);
+        }
+        Ok(())
+    }
+}
+
+fn now() -> Time {
+    let clock = clock_gettime(ClockId::Monotonic);
+    // The monotonic clock starts at boot and does not run backwards: both parts are never negative.
+    Time(clock.tv_sec.unsigned_abs() * 1_000_000_000 + clock.tv_nsec.unsigned_abs())
+}

@@ -1,0 +1,152 @@
+//! Making a template's resources: each becomes changes of a `model::Region`, in the order of their needs.
+//!
+//! Nothing is made on the machine here, so a template that is refused half-way leaves only a `Region` to throw away.
+
+mod physical;
+mod resources;
+mod security_group;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use model::{InstanceId, Region};
+
+use crate::error::{LabError, Place, TemplateFault, WorldFault};
+use crate::file::Lab;
+use crate::template::Resource;
+use crate::template::expression::Target;
+use crate::world::check::not_in_itself;
+use crate::world::{Member, TunnelEnd};
+pub use physical::PhysicalId;
+
+/// A lab whose template stands in a region.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// What each logical id of the template has become.
+    pub physical: BTreeMap<String, PhysicalId>,
+    /// The template's outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// The public address at which end `a` of each tunnel, by name, dials end `b`.
+    pub tunnel_remotes: BTreeMap<String, Ipv4Addr>,
+}
+
+impl Deployment {
+    /// The instance with this logical id.
+    pub fn instance(&self, logical: &str) -> Option<InstanceId> {
+        match self.physical.get(logical)? {
+            PhysicalId::Instance(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The logical id of an instance.
+    pub fn logical_id(&self, instance: InstanceId) -> Option<&str> {
+        let mut all = self.physical.iter();
+        all.find(|(_, id)| **id == PhysicalId::Instance(instance)).map(|(logical, _)| logical.as_str())
+    }
+}
+
+/// Makes all resources of the lab's template in `region`, which should be new.
+///
+/// # Errors
+/// The first thing that is wrong, with its place: a circle of resources, a value that is none, EC2's refusal, and
+/// what the world asks of the cloud in vain.
+pub fn deploy(lab: &Lab, region: &mut Region) -> Result<Deployment, LabError> {
+    let mut maker = Maker { lab, region, done: Deployment::default() };
+    for resource in lab.template.in_order()? {
+        let physical = maker.make(resource)?;
+        maker.done.physical.insert(resource.logical.clone(), physical);
+    }
+    for (key, value) in lab.template.outputs() {
+        let value = value.resolve(&|target, place| maker.get(target, place))?;
+        maker.done.outputs.insert(key.name.clone(), value.text("an output's value")?.to_owned());
+    }
+    maker.check_names()?;
+    maker.dial_tunnels()?;
+    Ok(maker.done)
+}
+
+struct Maker<'l> {
+    lab: &'l Lab,
+    region: &'l mut Region,
+    done: Deployment,
+}
+
+impl Maker<'_> {
+    /// The text that a function gets.
+    fn get(&self, target: &Target, place: &Place) -> Result<String, LabError> {
+        let physical = |logical: &String| {
+            let unknown = || place.error(TemplateFault::UnknownResource(logical.clone()));
+            self.done.physical.get(logical).ok_or_else(unknown)
+        };
+        match target {
+            Target::AccountId => Ok(self.lab.region.account.to_string()),
+            Target::Region => Ok(self.lab.region.region.to_string()),
+            Target::Reference(logical) => Ok(physical(logical)?.reference()),
+            Target::Attribute(logical, attribute) => {
+                physical(logical)?.attribute(self.region, attribute).ok_or_else(|| {
+                    let (logical, attribute) = (logical.clone(), attribute.clone());
+                    place.error(TemplateFault::AttributeUnset { logical, attribute })
+                })
+            }
+        }
+    }
+
+    /// The address of a new Elastic IP: the one that the lab file asks for, else the lowest that nobody has or
+    /// will ask for.
+    fn elastic_ip(&self, resource: &Resource) -> Result<Ipv4Addr, LabError> {
+        let internet = &self.lab.world.internet;
+        if let Some(asked) = internet.elastic_ips.get(&resource.logical) {
+            return Ok(asked.address);
+        }
+        let asked = internet.elastic_ips.values().map(|elastic_ip| elastic_ip.address);
+        let allocated = self.region.addresses().values().map(|address| address.public_ip);
+        let taken: BTreeSet<Ipv4Addr> = asked.chain(allocated).collect();
+        let pool = internet.pool;
+        let free = pool.hosts().find(|address| !taken.contains(address));
+        free.ok_or_else(|| resource.place.error(WorldFault::PoolExhausted { pool }))
+    }
+
+    /// Name tags of instances and names of hosts must differ, and say which instance is meant.
+    fn check_names(&self) -> Result<(), LabError> {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for resource in self.lab.template.resources() {
+            let instance = self.done.instance(&resource.logical);
+            let instance = instance.and_then(|id| self.region.instances().get(&id));
+            let Some(name) = instance.and_then(|instance| instance.name()) else { continue };
+            let by = match (self.lab.world.hosts.get(name), seen.insert(name, &resource.logical)) {
+                (Some(host), _) => format!("a {}, at {}", host.kind, host.place),
+                (None, Some(other)) => format!("instance `{other}`"),
+                (None, None) => continue,
+            };
+            return Err(resource.place.error(WorldFault::NameTaken { name: name.to_owned(), by }));
+        }
+        Ok(())
+    }
+
+    /// Where end `a` of each tunnel dials.
+    fn dial_tunnels(&mut self) -> Result<(), LabError> {
+        for tunnel in self.lab.world.tunnels.values() {
+            let remote = self.public_address(&tunnel.b)?;
+            not_in_itself(&tunnel.a, remote)?;
+            self.done.tunnel_remotes.insert(tunnel.name.clone(), remote);
+        }
+        Ok(())
+    }
+
+    fn public_address(&self, end: &TunnelEnd) -> Result<Ipv4Addr, LabError> {
+        let (address, needed) = match &end.on {
+            Member::Host(name) => {
+                let host = self.lab.world.hosts.get(name);
+                (host.and_then(|host| host.internet_address()), "an interface on the internet")
+            }
+            Member::Instance(logical) => (self.elastic_ip_of(logical), "an Elastic IP"),
+        };
+        address.ok_or_else(|| end.place.error(WorldFault::NotDialable(end.on.name().to_owned(), needed)))
+    }
+
+    fn elastic_ip_of(&self, logical: &str) -> Option<Ipv4Addr> {
+        let physical = self.done.physical.get(logical)?;
+        physical.attribute(self.region, "PublicIp")?.parse().ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! What a resource has become, and what `Ref` and `Fn::GetAtt` give of it.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use model::{
+    AllocationId, AssociationId, InstanceId, InternetGatewayId, Region, RouteTableAssociationId,
+    RouteTableId, SecurityGroupId, SubnetId, VpcId,
+};
+
+/// A resource's physical id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PhysicalId {
+    /// `AWS::EC2::EIP`
+    Address {
+        /// Its allocation.
+        allocation: AllocationId,
+        /// The address.
+        public_ip: Ipv4Addr,
+    },
+    /// `AWS::EC2::EIPAssociation`
+    AddressAssociation(AssociationId),
+    /// `AWS::EC2::Instance`
+    Instance(InstanceId),
+    /// `AWS::EC2::InternetGateway`
+    InternetGateway(InternetGatewayId),
+    /// `AWS::EC2::Route`: EC2 has no id for a route.
+    Route {
+        /// Its table.
+        table: RouteTableId,
+        /// Its destination.
+        destination: Ipv4Net,
+    },
+    /// `AWS::EC2::RouteTable`
+    RouteTable(RouteTableId),
+    /// `AWS::EC2::SecurityGroup`
+    SecurityGroup(SecurityGroupId),
+    /// `AWS::EC2::Subnet`
+    Subnet(SubnetId),
+    /// `AWS::EC2::SubnetRouteTableAssociation`
+    RouteTableAssociation(RouteTableAssociationId),
+    /// `AWS::EC2::VPC`
+    Vpc(VpcId),
+    /// `AWS::EC2::VPCGatewayAttachment`: EC2 has no id for it.
+    GatewayAttachment(VpcId),
+}
+
+impl PhysicalId {
+    /// What `Ref` gives, as each type's page in the CloudFormation template reference has it.
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Address { public_ip, .. } => public_ip.to_string(),
+            Self::AddressAssociation(id) => id.to_string(),
+            Self::Instance(id) => id.to_string(),
+            Self::InternetGateway(id) => id.to_string(),
+            Self::Route { table, destination } => format!("{table}|{destination}"),
+            Self::RouteTable(id) => id.to_string(),
+            Self::SecurityGroup(id) => id.to_string(),
+            Self::Subnet(id) => id.to_string(),
+            Self::RouteTableAssociation(id) => id.to_string(),
+            Self::Vpc(id) => id.to_string(),
+            Self::GatewayAttachment(vpc) => format!("IGW|{vpc}"),
+        }
+    }
+
+    /// What `Fn::GetAtt` gives; `None` if the attribute has no value now.
+    pub(super) fn attribute(&self, region: &Region, attribute: &str) -> Option<String> {
+        match (self, attribute) {
+            (Self::Address { allocation, .. }, "AllocationId") => Some(allocation.to_string()),
+            (Self::Instance(id), _) => instance_attribute(*id, region, attribute),
+            (Self::Route { destination, .. }, "CidrBlock") => Some(destination.to_string()),
+            (Self::SecurityGroup(id), "VpcId") => Some(region.security_groups().get(id)?.vpc.to_string()),
+            (Self::Subnet(id), _) if attribute != "SubnetId" => {
+                let subnet = region.subnets().get(id)?;
+                match attribute {
+                    "AvailabilityZone" => Some(subnet.availability_zone.clone()),
+                    "CidrBlock" => Some(subnet.cidr.to_string()),
+                    "VpcId" => Some(subnet.vpc.to_string()),
+                    _ => None,
+                }
+            }
+            (Self::Vpc(id), "CidrBlock") => Some(region.vpcs().get(id)?.cidr.to_string()),
+            (Self::Vpc(id), "DefaultSecurityGroup") => {
+                Some(region.vpcs().get(id)?.default_security_group.to_string())
+            }
+            (Self::GatewayAttachment(_), "AttachmentType") => Some("IGW".to_owned()),
+            // The template has been checked: what is left are the names of the id itself.
+            _ => Some(self.reference()),
+        }
+    }
+}
+
+fn instance_attribute(id: InstanceId, region: &Region, attribute: &str) -> Option<String> {
+    let instance = region.instances().get(&id)?;
+    let interface = region.interfaces().get(instance.interfaces.first()?)?;
+    let subnet = region.subnets().get(&interface.subnet)?;
+    match attribute {
+        "AvailabilityZone" => Some(subnet.availability_zone.clone()),
+        "InstanceId" => Some(id.to_string()),
+        "PrivateDnsName" => Some(region.private_dns_name(interface.private_ip)),
+        "PrivateIp" => Some(interface.private_ip.to_string()),
+        "PublicIp" => region.public_address_of(interface.id, interface.private_ip).map(|a| a.to_string()),
+        "VpcId" => Some(interface.vpc.to_string()),
+        _ => None,
+    }
+}

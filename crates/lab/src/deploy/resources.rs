@@ -1,0 +1,288 @@
+//! From each resource's properties to changes of the region. One method a resource type.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ipnet::Ipv4Net;
+use model::{Applied, Change, ImageId, InstanceId, InterfaceId, MetadataOptions, RouteVia, Tags};
+
+use super::{Maker, PhysicalId};
+use crate::error::{LabError, Place, TemplateFault, Wrong};
+use crate::template::{Resource, ResourceType};
+use crate::yaml::{Fields, Node};
+
+const ROUTE_TARGETS: &[&str] = &["GatewayId", "InstanceId", "NetworkInterfaceId"];
+const ADDRESS_TARGETS: &[&str] = &["InstanceId", "NetworkInterfaceId"];
+const METADATA_OPTIONS: &[&str] = &["HttpPutResponseHopLimit", "HttpTokens"];
+
+/// A resource with its properties resolved.
+pub(super) struct Properties<'r> {
+    pub(super) resource: &'r Resource,
+    pub(super) fields: Fields<'r>,
+}
+
+impl Properties<'_> {
+    pub(super) fn tags(&self) -> Result<Tags, LabError> {
+        let mut tags = Tags::new();
+        for node in self.fields.items("Tags")? {
+            let tag = Fields::of(node, "a tag", &["Key", "Value"])?;
+            let key = tag.required("Key")?.text("`Key`")?.to_owned();
+            let value = tag.required("Value")?.text("`Value`")?.to_owned();
+            if tags.contains_key(&key) {
+                let first = self.fields.required("Tags")?.place.line;
+                return Err(node.error(Wrong::DuplicateKey { key, first }));
+            }
+            tags.insert(key, value);
+        }
+        Ok(tags)
+    }
+
+    fn optional_address(&self, key: &'static str) -> Result<Option<std::net::Ipv4Addr>, LabError> {
+        self.fields.optional(key).map(Node::ipv4).transpose()
+    }
+}
+
+impl Maker<'_> {
+    /// Makes one resource. All that it refers to stands.
+    pub(super) fn make(&mut self, resource: &Resource) -> Result<PhysicalId, LabError> {
+        let node = resource.properties.resolve(&|target, place| self.get(target, place))?;
+        let what = format!("{} `{}`", resource.kind.name(), resource.logical);
+        let fields = Fields::of(&node, what, resource.kind.properties())?;
+        let properties = Properties { resource, fields };
+        match resource.kind {
+            ResourceType::Eip => self.eip(&properties),
+            ResourceType::EipAssociation => self.eip_association(&properties),
+            ResourceType::Instance => self.instance(&properties),
+            ResourceType::InternetGateway => self.internet_gateway(&properties),
+            ResourceType::Route => self.route(&properties),
+            ResourceType::RouteTable => self.route_table(&properties),
+            ResourceType::SecurityGroup => self.security_group(&properties),
+            ResourceType::Subnet => self.subnet(&properties),
+            ResourceType::SubnetRouteTableAssociation => self.route_table_association(&properties),
+            ResourceType::Vpc => self.vpc(&properties),
+            ResourceType::VpcGatewayAttachment => self.gateway_attachment(&properties),
+        }
+    }
+
+    /// Applies a change. A refusal is the resource's, at `place`: the property that it is most likely about.
+    pub(super) fn apply(
+        &mut self,
+        properties: &Properties<'_>,
+        place: &Place,
+        change: Change,
+    ) -> Result<Applied, LabError> {
+        self.region.apply(change).map_err(|fault| {
+            let logical = properties.resource.logical.clone();
+            place.error(TemplateFault::Refused { logical, code: fault.code(), message: fault.to_string() })
+        })
+    }
+
+    /// Applies a change that makes something with an id.
+    fn create(
+        &mut self,
+        properties: &Properties<'_>,
+        place: &Place,
+        change: Change,
+    ) -> Result<PhysicalId, LabError> {
+        Ok(match self.apply(properties, place, change)? {
+            Applied::Vpc(id) => PhysicalId::Vpc(id),
+            Applied::Subnet(id) => PhysicalId::Subnet(id),
+            Applied::InternetGateway(id) => PhysicalId::InternetGateway(id),
+            Applied::RouteTable(id) => PhysicalId::RouteTable(id),
+            Applied::RouteTableAssociation(id) => PhysicalId::RouteTableAssociation(id),
+            Applied::SecurityGroup(id) => PhysicalId::SecurityGroup(id),
+            Applied::AddressAssociation(id) => PhysicalId::AddressAssociation(id),
+            Applied::Instance(id) => PhysicalId::Instance(id),
+            applied @ (Applied::Address(_) | Applied::SecurityGroupRule(_) | Applied::Nothing) => {
+                unreachable!("none of the changes given here gives {applied:?}")
+            }
+        })
+    }
+
+    fn vpc(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let node = properties.fields.required("CidrBlock")?;
+        let change = Change::CreateVpc { cidr: cidr(node)?, tags: properties.tags()? };
+        self.create(properties, &node.place, change)
+    }
+
+    fn subnet(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        if let Some(node) = fields.optional("MapPublicIpOnLaunch")
+            && node.boolean()?
+        {
+            let (property, value) = ("MapPublicIpOnLaunch", "true".to_owned());
+            let why = "public addresses are Elastic IPs here";
+            return Err(node.error(TemplateFault::PropertyValue { property, value, why }));
+        }
+        let node = fields.required("CidrBlock")?;
+        let zone = fields.optional("AvailabilityZone");
+        let zone = zone.map(|zone| zone.text("`AvailabilityZone`").map(str::to_owned)).transpose()?;
+        let change = Change::CreateSubnet {
+            vpc: fields.required("VpcId")?.value("the id of a VPC")?,
+            cidr: cidr(node)?,
+            availability_zone: zone,
+            tags: properties.tags()?,
+        };
+        self.create(properties, &node.place, change)
+    }
+
+    fn internet_gateway(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let change = Change::CreateInternetGateway { tags: properties.tags()? };
+        self.create(properties, &properties.resource.place, change)
+    }
+
+    fn gateway_attachment(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        let gateway = fields.required("InternetGatewayId")?;
+        let vpc = fields.required("VpcId")?.value("the id of a VPC")?;
+        let igw = gateway.value("the id of an internet gateway")?;
+        self.apply(properties, &gateway.place, Change::AttachInternetGateway { igw, vpc })?;
+        Ok(PhysicalId::GatewayAttachment(vpc))
+    }
+
+    fn route_table(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let node = properties.fields.required("VpcId")?;
+        let change =
+            Change::CreateRouteTable { vpc: node.value("the id of a VPC")?, tags: properties.tags()? };
+        self.create(properties, &node.place, change)
+    }
+
+    fn route_table_association(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let node = properties.fields.required("SubnetId")?;
+        let table = properties.fields.required("RouteTableId")?.value("the id of a route table")?;
+        let change = Change::AssociateRouteTable { table, subnet: node.value("the id of a subnet")? };
+        self.create(properties, &node.place, change)
+    }
+
+    fn route(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        let table = fields.required("RouteTableId")?.value("the id of a route table")?;
+        let node = fields.required("DestinationCidrBlock")?;
+        let destination = cidr(node)?.trunc();
+        let target = match fields.one_of(ROUTE_TARGETS)? {
+            ("GatewayId", node) => RouteVia::InternetGateway(node.value("the id of an internet gateway")?),
+            ("InstanceId", node) => RouteVia::Instance(node.value("the id of an instance")?),
+            (_, node) => RouteVia::Interface(node.value("the id of a network interface")?),
+        };
+        self.apply(properties, &node.place, Change::CreateRoute { table, destination, target })?;
+        Ok(PhysicalId::Route { table, destination })
+    }
+
+    fn eip(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        if let Some(node) = fields.optional("Domain")
+            && node.text("`Domain`")? != "vpc"
+        {
+            let (property, value) = ("Domain", node.text("`Domain`")?.to_owned());
+            return Err(node.error(TemplateFault::PropertyValue { property, value, why: "only vpc is" }));
+        }
+        let public_ip = self.elastic_ip(properties.resource)?;
+        let place = &properties.resource.place;
+        let change = Change::AllocateAddress { public_ip, tags: properties.tags()? };
+        let Applied::Address(allocation) = self.apply(properties, place, change)? else {
+            unreachable!("AllocateAddress gives an address")
+        };
+        if let Some(node) = fields.optional("InstanceId") {
+            let interface = self.primary_interface(properties, node)?;
+            let change = Change::AssociateAddress { allocation, interface, private_ip: None };
+            self.apply(properties, &node.place, change)?;
+        }
+        Ok(PhysicalId::Address { allocation, public_ip })
+    }
+
+    fn eip_association(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        let (interface, node) = match fields.one_of(ADDRESS_TARGETS)? {
+            ("InstanceId", node) => (self.primary_interface(properties, node)?, node),
+            (_, node) => (node.value::<InterfaceId>("the id of a network interface")?, node),
+        };
+        let change = Change::AssociateAddress {
+            allocation: fields.required("AllocationId")?.value("the allocation id of an Elastic IP")?,
+            interface,
+            private_ip: properties.optional_address("PrivateIpAddress")?,
+        };
+        self.create(properties, &node.place, change)
+    }
+
+    fn instance(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        let image_node = fields.required("ImageId")?;
+        let image: ImageId = image_node.value("the id of an image")?;
+        if self.lab.image(image).is_none() {
+            return Err(image_node.error(TemplateFault::UnknownImage(image.to_string())));
+        }
+        let subnet = fields.required("SubnetId")?;
+        let groups = fields.items("SecurityGroupIds")?.iter();
+        let groups = groups.map(|node| node.value("the id of a security group")).collect::<Result<_, _>>()?;
+        let place = fields.optional("PrivateIpAddress").unwrap_or(subnet).place.clone();
+        let change = Change::RunInstance {
+            image,
+            instance_type: instance_type(fields.required("InstanceType")?)?,
+            subnet: subnet.value("the id of a subnet")?,
+            private_ip: properties.optional_address("PrivateIpAddress")?,
+            groups,
+            source_dest_check: fields.optional("SourceDestCheck").map_or(Ok(true), Node::boolean)?,
+            user_data: fields.optional("UserData").map(user_data).transpose()?,
+            metadata: metadata_options(fields)?,
+            tags: properties.tags()?,
+        };
+        self.create(properties, &place, change)
+    }
+
+    /// The interface that an instance has from its launch.
+    fn primary_interface(&self, properties: &Properties<'_>, node: &Node) -> Result<InterfaceId, LabError> {
+        let id: InstanceId = node.value("the id of an instance")?;
+        let instance = self.region.instances().get(&id);
+        instance.and_then(|instance| instance.interfaces.first().copied()).ok_or_else(|| {
+            let fault = model::Fault::InstanceNotFound(id);
+            let (logical, code) = (properties.resource.logical.clone(), fault.code());
+            node.error(TemplateFault::Refused { logical, code, message: fault.to_string() })
+        })
+    }
+}
+
+/// A network as EC2 takes it: it clears the host bits itself.
+pub(super) fn cidr(node: &Node) -> Result<Ipv4Net, LabError> {
+    node.value("an IPv4 network such as 10.0.0.0/16")
+}
+
+/// `family.size`; what an instance gets of it is not decided by a list here.
+fn instance_type(node: &Node) -> Result<String, LabError> {
+    let text = node.text("`InstanceType`")?;
+    let word = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if text.split_once('.').is_some_and(|(family, size)| word(family) && word(size)) {
+        return Ok(text.to_owned());
+    }
+    let expected = "an instance type such as t1.micro";
+    Err(node.error(Wrong::Value { value: text.to_owned(), expected }))
+}
+
+/// CloudFormation takes user data in base64 only; `Fn::Base64` makes it.
+fn user_data(node: &Node) -> Result<Vec<u8>, LabError> {
+    let text = node.text("`UserData`")?;
+    BASE64.decode(text).map_err(|_| {
+        let value: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
+        node.error(Wrong::Value { value, expected: "base64 (Fn::Base64 makes it)" })
+    })
+}
+
+fn metadata_options(fields: &Fields<'_>) -> Result<MetadataOptions, LabError> {
+    let mut options = MetadataOptions::default();
+    let Some(node) = fields.optional("MetadataOptions") else { return Ok(options) };
+    let fields = Fields::of(node, "`MetadataOptions`", METADATA_OPTIONS)?;
+    if let Some(node) = fields.optional("HttpPutResponseHopLimit") {
+        options.hop_limit = node.value("a number from 1 to 64")?;
+    }
+    if let Some(node) = fields.optional("HttpTokens") {
+        options.tokens_required = match node.text("`HttpTokens`")? {
+            "required" => true,
+            "optional" => false,
+            other => {
+                let value = other.to_owned();
+                return Err(node.error(Wrong::Value { value, expected: "optional or required" }));
+            }
+        };
+    }
+    Ok(options)
+}

@@ -1,0 +1,125 @@
+//! The resource types that we carry out, with their properties and attributes.
+
+/// A CloudFormation resource type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResourceType {
+    /// `AWS::EC2::EIP`
+    Eip,
+    /// `AWS::EC2::EIPAssociation`
+    EipAssociation,
+    /// `AWS::EC2::Instance`
+    Instance,
+    /// `AWS::EC2::InternetGateway`
+    InternetGateway,
+    /// `AWS::EC2::Route`
+    Route,
+    /// `AWS::EC2::RouteTable`
+    RouteTable,
+    /// `AWS::EC2::SecurityGroup`
+    SecurityGroup,
+    /// `AWS::EC2::Subnet`
+    Subnet,
+    /// `AWS::EC2::SubnetRouteTableAssociation`
+    SubnetRouteTableAssociation,
+    /// `AWS::EC2::VPC`
+    Vpc,
+    /// `AWS::EC2::VPCGatewayAttachment`
+    VpcGatewayAttachment,
+}
+
+impl ResourceType {
+    const ALL: [Self; 11] = [
+        Self::Eip,
+        Self::EipAssociation,
+        Self::Instance,
+        Self::InternetGateway,
+        Self::Route,
+        Self::RouteTable,
+        Self::SecurityGroup,
+        Self::Subnet,
+        Self::SubnetRouteTableAssociation,
+        Self::Vpc,
+        Self::VpcGatewayAttachment,
+    ];
+
+    /// The type called so in templates.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The names of all types.
+    pub(crate) fn names() -> Vec<&'static str> {
+        Self::ALL.into_iter().map(Self::name).collect()
+    }
+
+    /// Its name in templates.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eip => "AWS::EC2::EIP",
+            Self::EipAssociation => "AWS::EC2::EIPAssociation",
+            Self::Instance => "AWS::EC2::Instance",
+            Self::InternetGateway => "AWS::EC2::InternetGateway",
+            Self::Route => "AWS::EC2::Route",
+            Self::RouteTable => "AWS::EC2::RouteTable",
+            Self::SecurityGroup => "AWS::EC2::SecurityGroup",
+            Self::Subnet => "AWS::EC2::Subnet",
+            Self::SubnetRouteTableAssociation => "AWS::EC2::SubnetRouteTableAssociation",
+            Self::Vpc => "AWS::EC2::VPC",
+            Self::VpcGatewayAttachment => "AWS::EC2::VPCGatewayAttachment",
+        }
+    }
+
+    /// The properties that we carry out.
+    pub(crate) fn properties(self) -> &'static [&'static str] {
+        match self {
+            Self::Eip => &["Domain", "InstanceId", "Tags"],
+            Self::EipAssociation => &["AllocationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress"],
+            Self::Instance => &[
+                "ImageId",
+                "InstanceType",
+                "SubnetId",
+                "PrivateIpAddress",
+                "SecurityGroupIds",
+                "SourceDestCheck",
+                "UserData",
+                "MetadataOptions",
+                "Tags",
+            ],
+            Self::InternetGateway => &["Tags"],
+            Self::Route => {
+                &["RouteTableId", "DestinationCidrBlock", "GatewayId", "InstanceId", "NetworkInterfaceId"]
+            }
+            Self::RouteTable => &["VpcId", "Tags"],
+            Self::SecurityGroup => &[
+                "GroupName",
+                "GroupDescription",
+                "VpcId",
+                "SecurityGroupIngress",
+                "SecurityGroupEgress",
+                "Tags",
+            ],
+            Self::Subnet => &["VpcId", "CidrBlock", "AvailabilityZone", "MapPublicIpOnLaunch", "Tags"],
+            Self::SubnetRouteTableAssociation => &["RouteTableId", "SubnetId"],
+            Self::Vpc => &["CidrBlock", "Tags"],
+            Self::VpcGatewayAttachment => &["VpcId", "InternetGatewayId"],
+        }
+    }
+
+    /// The attributes that `Fn::GetAtt` can ask for.
+    pub(crate) fn attributes(self) -> &'static [&'static str] {
+        match self {
+            Self::Eip => &["AllocationId", "PublicIp"],
+            Self::EipAssociation | Self::SubnetRouteTableAssociation => &["Id"],
+            Self::Instance => {
+                &["AvailabilityZone", "InstanceId", "PrivateDnsName", "PrivateIp", "PublicIp", "VpcId"]
+            }
+            Self::InternetGateway => &["InternetGatewayId"],
+            Self::Route => &["CidrBlock"],
+            Self::RouteTable => &["RouteTableId"],
+            Self::SecurityGroup => &["GroupId", "VpcId"],
+            Self::Subnet => &["AvailabilityZone", "CidrBlock", "SubnetId", "VpcId"],
+            Self::Vpc => &["CidrBlock", "DefaultSecurityGroup", "VpcId"],
+            Self::VpcGatewayAttachment => &["AttachmentType"],
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A small network for this crate's tests.
+
+use ipnet::Ipv4Net;
+
+use crate::{
+    AccountId, Applied, Change, Fault, InstanceId, InterfaceId, InternetGatewayId, MetadataOptions, Region,
+    RegionKey, RegionName, RouteTableId, SecurityGroupId, SubnetId, Tags, VpcId,
+};
+
+pub(crate) fn cidr(text: &str) -> Ipv4Net {
+    text.parse().unwrap()
+}
+
+pub(crate) fn tags(name: &str) -> Tags {
+    Tags::from([("Name".to_owned(), name.to_owned())])
+}
+
+pub(crate) fn region() -> Region {
+    let key = RegionKey { account: AccountId("000000000000".into()), region: RegionName("eu-west-1".into()) };
+    Region::new(key, 7)
+}
+
+/// VPC 10.0.0.0/16 with subnet 10.0.1.0/24, and another VPC of the same addresses.
+pub(crate) struct Network {
+    pub(crate) region: Region,
+    pub(crate) vpc: VpcId,
+    pub(crate) subnet: SubnetId,
+    other: VpcId,
+}
+
+impl Network {
+    pub(crate) fn new() -> Network {
+        let mut region = region();
+        let mut vpc =
+            || match region.apply(Change::CreateVpc { cidr: cidr("10.0.0.0/16"), tags: tags("vpc") }) {
+                Ok(Applied::Vpc(id)) => id,
+                other => panic!("{other:?}"),
+            };
+        let (vpc, other) = (vpc(), vpc());
+        let subnet = Change::CreateSubnet {
+            vpc,
+            cidr: cidr("10.0.1.0/24"),
+            availability_zone: None,
+            tags: tags("subnet"),
+        };
+        let Ok(Applied::Subnet(subnet)) = region.apply(subnet) else { panic!() };
+        Network { region, vpc, subnet, other }
+    }
+
+    pub(crate) fn apply(&mut self, change: Change) -> Applied {
+        let before = self.region.generation();
+        let applied = self.region.apply(change).unwrap();
+        assert!(self.region.generation() > before);
+        applied
+    }
+
+    /// The refusal of a change, which must leave no trace.
+    pub(crate) fn refused(&mut self, change: Change) -> Fault {
+        let before = serde_json::to_string(&self.region).unwrap();
+        let fault = self.region.apply(change).unwrap_err();
+        assert_eq!(serde_json::to_string(&self.region).unwrap(), before);
+        fault
+    }
+
+    pub(crate) fn launch(&self) -> Change {
+        Change::RunInstance {
+            image: "ami-00000000000000001".parse().unwrap(),
+            instance_type: "t3.micro".to_owned(),
+            subnet: self.subnet,
+            private_ip: None,
+            groups: Vec::new(),
+            source_dest_check: true,
+            user_data: None,
+            metadata: MetadataOptions::default(),
+            tags: tags("machine"),
+        }
+    }
+
+    pub(crate) fn instance(&mut self) -> (InstanceId, InterfaceId) {
+        match self.apply(self.launch()) {
+            Applied::Instance(id) => (id, self.region.instances()[&id].interfaces[0]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn internet_gateway(&mut self) -> InternetGatewayId {
+        let Applied::InternetGateway(igw) = self.apply(Change::CreateInternetGateway { tags: tags("igw") })
+        else {
+            panic!()
+        };
+        self.apply(Change::AttachInternetGateway { igw, vpc: self.vpc });
+        igw
+    }
+
+    pub(crate) fn security_group(&mut self, name: &str) -> SecurityGroupId {
+        let (vpc, name, description) = (self.vpc, name.to_owned(), "for a test".to_owned());
+        match self.apply(Change::CreateSecurityGroup { vpc, name, description, tags: tags("group") }) {
+            Applied::SecurityGroup(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A group of the other VPC.
+    pub(crate) fn other_group(&self) -> SecurityGroupId {
+        self.region.vpcs()[&self.other].default_security_group
+    }
+
+    /// A route table of the other VPC.
+    pub(crate) fn other_table(&self) -> RouteTableId {
+        self.region.vpcs()[&self.other].main_route_table
+    }
+}

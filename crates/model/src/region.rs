@@ -1,0 +1,264 @@
+//! The state of one account in one region.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::change::{Applied, Change};
+use crate::fault::Fault;
+use crate::id::{
+    AllocationId, Digits, InstanceId, InterfaceId, InternetGatewayId, RouteTableId, SecurityGroupId,
+    SubnetId, VpcId,
+};
+use crate::instance::{Instance, Launch};
+use crate::interface::{NetworkInterface, host_name};
+use crate::internet_gateway::InternetGateway;
+use crate::route_table::RouteTable;
+use crate::security_group::SecurityGroup;
+use crate::subnet::Subnet;
+use crate::vpc::Vpc;
+
+/// An AWS account: twelve digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub String);
+
+/// A region's name, such as "eu-west-1".
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegionName(pub String);
+
+/// Tells the regions of all accounts apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RegionKey {
+    /// Who owns it.
+    pub account: AccountId,
+    /// Which of the account's regions.
+    pub region: RegionName,
+}
+
+/// Everything that one account has in one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    pub(crate) key: RegionKey,
+    seed: u64,
+    /// How many ids were drawn.
+    drawn: u64,
+    generation: u64,
+    pub(crate) vpcs: BTreeMap<VpcId, Vpc>,
+    pub(crate) subnets: BTreeMap<SubnetId, Subnet>,
+    pub(crate) route_tables: BTreeMap<RouteTableId, RouteTable>,
+    pub(crate) internet_gateways: BTreeMap<InternetGatewayId, InternetGateway>,
+    pub(crate) security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    pub(crate) addresses: BTreeMap<AllocationId, Address>,
+    pub(crate) interfaces: BTreeMap<InterfaceId, NetworkInterface>,
+    pub(crate) instances: BTreeMap<InstanceId, Instance>,
+}
+
+impl Region {
+    /// A region with nothing in it, not even a default VPC. The same changes applied to regions of the same `seed`
+    /// make the same ids.
+    pub fn new(key: RegionKey, seed: u64) -> Region {
+        Region {
+            key,
+            seed,
+            drawn: 0,
+            generation: 0,
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            route_tables: BTreeMap::new(),
+            internet_gateways: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            instances: BTreeMap::new(),
+        }
+    }
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// The [`Fault`] that EC2 would answer. The region is then as it was.
+    pub fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
+        let applied = match change {
+            Change::CreateVpc { cidr, tags } => Applied::Vpc(self.create_vpc(cidr, tags)?),
+            Change::CreateSubnet { vpc, cidr, availability_zone, tags } => {
+                Applied::Subnet(self.create_subnet(vpc, cidr, availability_zone, tags)?)
+            }
+            Change::CreateInternetGateway { tags } => {
+                Applied::InternetGateway(self.create_internet_gateway(tags)?)
+            }
+            Change::AttachInternetGateway { igw, vpc } => {
+                self.attach_internet_gateway(igw, vpc)?;
+                Applied::Nothing
+            }
+            Change::CreateRouteTable { vpc, tags } => {
+                Applied::RouteTable(self.create_route_table(vpc, tags)?)
+            }
+            Change::CreateRoute { table, destination, target } => {
+                self.create_route(table, destination, target)?;
+                Applied::Nothing
+            }
+            Change::AssociateRouteTable { table, subnet } => {
+                Applied::RouteTableAssociation(self.associate_route_table(table, subnet)?)
+            }
+            Change::CreateSecurityGroup { vpc, name, description, tags } => {
+                Applied::SecurityGroup(self.create_security_group(vpc, name, description, tags)?)
+            }
+            Change::AuthorizeSecurityGroup { group, direction, rule } => {
+                Applied::SecurityGroupRule(self.authorize_security_group(group, direction, rule)?)
+            }
+            Change::RevokeSecurityGroupRule { group, rule } => {
+                self.revoke_security_group_rule(group, rule)?;
+                Applied::Nothing
+            }
+            Change::AllocateAddress { public_ip, tags } => {
+                Applied::Address(self.allocate_address(public_ip, tags)?)
+            }
+            Change::AssociateAddress { allocation, interface, private_ip } => {
+                Applied::AddressAssociation(self.associate_address(allocation, interface, private_ip)?)
+            }
+            Change::RunInstance {
+                image,
+                instance_type,
+                subnet,
+                private_ip,
+                groups,
+                source_dest_check,
+                user_data,
+                metadata,
+                tags,
+            } => Applied::Instance(self.run_instance(Launch {
+                image,
+                instance_type,
+                subnet,
+                private_ip,
+                groups,
+                source_dest_check,
+                user_data,
+                metadata,
+                tags,
+            })?),
+            Change::SetInstanceState { instance, state } => {
+                self.set_instance_state(instance, state)?;
+                Applied::Nothing
+            }
+        };
+        self.generation += 1;
+        Ok(applied)
+    }
+
+    /// Whose region this is, and which.
+    pub fn key(&self) -> &RegionKey {
+        &self.key
+    }
+
+    /// Grows with each change that was not refused.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// All VPCs.
+    pub fn vpcs(&self) -> &BTreeMap<VpcId, Vpc> {
+        &self.vpcs
+    }
+
+    /// The subnets of all VPCs.
+    pub fn subnets(&self) -> &BTreeMap<SubnetId, Subnet> {
+        &self.subnets
+    }
+
+    /// The route tables of all VPCs.
+    pub fn route_tables(&self) -> &BTreeMap<RouteTableId, RouteTable> {
+        &self.route_tables
+    }
+
+    /// All internet gateways, attached or not.
+    pub fn internet_gateways(&self) -> &BTreeMap<InternetGatewayId, InternetGateway> {
+        &self.internet_gateways
+    }
+
+    /// The security groups of all VPCs.
+    pub fn security_groups(&self) -> &BTreeMap<SecurityGroupId, SecurityGroup> {
+        &self.security_groups
+    }
+
+    /// All Elastic IP addresses, associated or not.
+    pub fn addresses(&self) -> &BTreeMap<AllocationId, Address> {
+        &self.addresses
+    }
+
+    /// The network interfaces of all VPCs.
+    pub fn interfaces(&self) -> &BTreeMap<InterfaceId, NetworkInterface> {
+        &self.interfaces
+    }
+
+    /// All instances.
+    pub fn instances(&self) -> &BTreeMap<InstanceId, Instance> {
+        &self.instances
+    }
+
+    /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".
+    pub fn private_dns_name(&self, address: Ipv4Addr) -> String {
+        format!("{}.{}", host_name(address), self.key.region.domain())
+    }
+
+    /// An id that no resource of the region has or had.
+    pub(crate) fn draw<Id: From<Digits>>(&mut self) -> Id {
+        self.drawn += 1;
+        Digits::draw(self.seed, self.drawn).into()
+    }
+}
+
+impl RegionName {
+    /// The domain of private DNS names (VPC User Guide, "DNS attributes for your VPC").
+    pub fn domain(&self) -> String {
+        match self.0.as_str() {
+            "us-east-1" => "ec2.internal".to_owned(),
+            name => format!("{name}.compute.internal"),
+        }
+    }
+
+    /// The region's availability zones.
+    pub fn availability_zones(&self) -> impl Iterator<Item = String> {
+        ('a'..='f').map(move |letter| format!("{self}{letter}"))
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for RegionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for RegionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let key =
+            RegionKey { account: AccountId("000000000000".into()), region: RegionName("eu-west-1".into()) };
+        assert_eq!(key.to_string(), "000000000000/eu-west-1");
+        let region = Region::new(key, 1);
+        let address = Ipv4Addr::new(10, 210, 7, 14);
+        assert_eq!(region.private_dns_name(address), "ip-10-210-7-14.eu-west-1.compute.internal");
+        assert_eq!(RegionName("us-east-1".into()).domain(), "ec2.internal");
+        assert_eq!(RegionName("eu-west-1".into()).availability_zones().next().unwrap(), "eu-west-1a");
+    }
+}

@@ -1,0 +1,202 @@
+//! Security groups.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, InvalidValue};
+use crate::id::{SecurityGroupId, SecurityGroupRuleId, VpcId};
+use crate::region::Region;
+use crate::rule::{Direction, EVERYWHERE, Peer, Permission, Rule, is_plain};
+use crate::tag::{self, Tags};
+
+/// A set of rules that interfaces are members of. What no rule of any of its groups allows, an interface neither
+/// sends nor receives, except answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// Its id.
+    pub id: SecurityGroupId,
+    /// The VPC it is for.
+    pub vpc: VpcId,
+    /// Unlike that of any other group of the VPC.
+    pub name: String,
+    /// In words.
+    pub description: String,
+    /// Its tags.
+    pub tags: Tags,
+    rules: Vec<Rule>,
+}
+
+const NAME_OF_DEFAULT: &str = "default";
+
+impl SecurityGroup {
+    /// Its rules for both directions, oldest first.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The group that a VPC comes with (VPC User Guide, "Default security groups for your VPCs").
+    pub(crate) fn default_of(vpc: VpcId, region: &mut Region) -> SecurityGroup {
+        let mut group = SecurityGroup {
+            id: region.draw(),
+            vpc,
+            name: NAME_OF_DEFAULT.to_owned(),
+            description: "default VPC security group".to_owned(),
+            tags: Tags::new(),
+            rules: Vec::new(),
+        };
+        let members = Permission::all(Peer::Group(group.id));
+        group.rules.push(members.into_rule(region.draw(), Direction::Ingress));
+        group.rules.push(Permission::all(EVERYWHERE).into_rule(region.draw(), Direction::Egress));
+        group
+    }
+}
+
+impl Region {
+    pub(crate) fn security_group(&self, id: SecurityGroupId) -> Result<&SecurityGroup, Fault> {
+        self.security_groups.get(&id).ok_or(Fault::SecurityGroupNotFound(id))
+    }
+
+    pub(crate) fn create_security_group(
+        &mut self,
+        vpc: VpcId,
+        name: String,
+        description: String,
+        tags: Tags,
+    ) -> Result<SecurityGroupId, Fault> {
+        self.vpc(vpc)?;
+        if name.eq_ignore_ascii_case(NAME_OF_DEFAULT) {
+            return Err(InvalidValue::GroupNameReserved(name).into());
+        }
+        if name.starts_with("sg-") {
+            return Err(InvalidValue::GroupNameLikeId(name).into());
+        }
+        if name.is_empty() || !is_plain(&name) {
+            return Err(InvalidValue::GroupName(name).into());
+        }
+        if description.is_empty() || !is_plain(&description) {
+            return Err(InvalidValue::GroupDescription(description).into());
+        }
+        if self.security_groups.values().any(|group| group.vpc == vpc && group.name == name) {
+            return Err(Fault::SecurityGroupDuplicate { name, vpc });
+        }
+        tag::check(&tags)?;
+
+        let id = self.draw();
+        let rules = vec![Permission::all(EVERYWHERE).into_rule(self.draw(), Direction::Egress)];
+        self.security_groups.insert(id, SecurityGroup { id, vpc, name, description, tags, rules });
+        Ok(id)
+    }
+
+    pub(crate) fn authorize_security_group(
+        &mut self,
+        id: SecurityGroupId,
+        direction: Direction,
+        permission: Permission,
+    ) -> Result<SecurityGroupRuleId, Fault> {
+        let group = self.security_group(id)?;
+        let permission = permission.canonical()?;
+        if let Peer::Group(peer) = permission.peer
+            && self.security_group(peer)?.vpc != group.vpc
+        {
+            return Err(Fault::SecurityGroupElsewhere(peer));
+        }
+        if group.rules.iter().any(|rule| rule.direction == direction && rule.allows_the_same(&permission)) {
+            return Err(Fault::PermissionDuplicate(permission));
+        }
+
+        let rule = permission.into_rule(self.draw(), direction);
+        let rule_id = rule.id;
+        if let Some(group) = self.security_groups.get_mut(&id) {
+            group.rules.push(rule);
+        }
+        Ok(rule_id)
+    }
+
+    pub(crate) fn revoke_security_group_rule(
+        &mut self,
+        id: SecurityGroupId,
+        rule: SecurityGroupRuleId,
+    ) -> Result<(), Fault> {
+        let group = self.security_groups.get_mut(&id).ok_or(Fault::SecurityGroupNotFound(id))?;
+        let at = group.rules.iter().position(|other| other.id == rule);
+        let at = at.ok_or(Fault::SecurityGroupRuleNotFound(rule))?;
+
+        group.rules.remove(at);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Network, tags};
+    use crate::{Applied, Change, Protocol};
+
+    #[test]
+    fn a_rule_is_given_once_and_can_be_taken() {
+        let mut network = Network::new();
+        let group = network.security_group("web");
+        let authorize =
+            |rule: Permission| Change::AuthorizeSecurityGroup { group, direction: Direction::Ingress, rule };
+        let ssh =
+            Permission { protocol: Protocol::Tcp, ports: Some((22, 22)), ..Permission::all(EVERYWHERE) };
+        let Applied::SecurityGroupRule(rule) = network.apply(authorize(ssh.clone())) else { panic!() };
+        let again = network.refused(authorize(Permission { description: Some("ssh".into()), ..ssh.clone() }));
+        assert_eq!(again.code(), "InvalidPermission.Duplicate");
+        assert_eq!(
+            again.to_string(),
+            "the specified rule \"peer: 0.0.0.0/0, TCP, from port: 22, to port: 22, ALLOW\" already exists"
+        );
+        network.apply(Change::AuthorizeSecurityGroup {
+            group,
+            direction: Direction::Egress,
+            rule: ssh.clone(),
+        });
+        network.apply(Change::RevokeSecurityGroupRule { group, rule });
+        let fault = network.refused(Change::RevokeSecurityGroupRule { group, rule });
+        assert_eq!(fault.code(), "InvalidSecurityGroupRuleId.NotFound");
+        network.apply(authorize(ssh));
+    }
+
+    #[test]
+    fn references_stay_in_the_vpc() {
+        let mut network = Network::new();
+        let (group, friend) = (network.security_group("web"), network.security_group("db"));
+        let stranger = network.other_group();
+        let to = |peer| Change::AuthorizeSecurityGroup {
+            group,
+            direction: Direction::Egress,
+            rule: Permission::all(Peer::Group(peer)),
+        };
+        network.apply(to(friend));
+        network.apply(to(group));
+        assert_eq!(network.refused(to(stranger)), Fault::SecurityGroupElsewhere(stranger));
+        let nobody = "sg-00000000".parse().unwrap();
+        assert_eq!(network.refused(to(nobody)), Fault::SecurityGroupNotFound(nobody));
+    }
+
+    #[test]
+    fn names_are_unique_in_the_vpc_and_plain() {
+        let mut network = Network::new();
+        let create = |name: &str, description: &str| Change::CreateSecurityGroup {
+            vpc: network.vpc,
+            name: name.to_owned(),
+            description: description.to_owned(),
+            tags: tags("x"),
+        };
+        let changes = [
+            (create("default", "d"), "InvalidParameterValue"),
+            (create("sg-1", "d"), "InvalidParameterValue"),
+            (create("", "d"), "InvalidParameterValue"),
+            (create("wéb", "d"), "InvalidParameterValue"),
+            (create("web", ""), "InvalidParameterValue"),
+            (create("web", &"d".repeat(256)), "InvalidParameterValue"),
+            (create("web2", "a b\n"), "InvalidParameterValue"),
+        ];
+        let duplicate = create("web", "d");
+        for (change, code) in changes {
+            assert_eq!(network.refused(change).code(), code);
+        }
+        network.apply(duplicate.clone());
+        assert_eq!(network.refused(duplicate).code(), "InvalidGroup.Duplicate");
+    }
+}

@@ -1,0 +1,167 @@
+//! Subnets.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::cidr_pool::{self, PREFIX_LENGTHS};
+use crate::fault::{Fault, InvalidValue};
+use crate::id::{SubnetId, VpcId};
+use crate::interface::NetworkInterface;
+use crate::region::Region;
+use crate::tag::{self, Tags};
+
+/// A part of a VPC that shares a route table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its id.
+    pub id: SubnetId,
+    /// The VPC it is a part of.
+    pub vpc: VpcId,
+    /// Its addresses, without host bits.
+    pub cidr: Ipv4Net,
+    /// Such as "eu-west-1b".
+    pub availability_zone: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Subnet {
+    /// The address of the subnet's router: the first above the network's.
+    pub fn router(&self) -> Ipv4Addr {
+        cidr_pool::at(self.cidr, 1)
+    }
+
+    /// The five addresses that no interface can have (VPC User Guide, "Subnet CIDR blocks").
+    pub fn reserved(&self) -> [Ipv4Addr; 5] {
+        cidr_pool::reserved(self.cidr)
+    }
+}
+
+impl Region {
+    pub(crate) fn subnet(&self, id: SubnetId) -> Result<&Subnet, Fault> {
+        self.subnets.get(&id).ok_or(Fault::SubnetNotFound(id))
+    }
+
+    pub(crate) fn create_subnet(
+        &mut self,
+        vpc: VpcId,
+        cidr: Ipv4Net,
+        availability_zone: Option<String>,
+        tags: Tags,
+    ) -> Result<SubnetId, Fault> {
+        let cidr = cidr.trunc();
+        if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !self.vpc(vpc)?.cidr.contains(&cidr) {
+            return Err(Fault::SubnetRange(cidr));
+        }
+        if self.subnets_of(vpc).any(|subnet| cidr_pool::overlap(subnet.cidr, cidr)) {
+            return Err(Fault::SubnetConflict(cidr));
+        }
+        let availability_zone = self.availability_zone(availability_zone)?;
+        tag::check(&tags)?;
+
+        let id = self.draw();
+        self.subnets.insert(id, Subnet { id, vpc, cidr, availability_zone, tags });
+        Ok(id)
+    }
+
+    pub(crate) fn subnets_of(&self, vpc: VpcId) -> impl Iterator<Item = &Subnet> {
+        self.subnets.values().filter(move |subnet| subnet.vpc == vpc)
+    }
+
+    /// The address that a new interface gets: as asked, or the lowest free one.
+    pub(crate) fn free_address(&self, subnet: &Subnet, asked: Option<Ipv4Addr>) -> Result<Ipv4Addr, Fault> {
+        let Some(address) = asked else {
+            let inside = self.interfaces.values().filter(|interface| interface.subnet == subnet.id);
+            let taken: BTreeSet<_> = inside.flat_map(NetworkInterface::addresses).collect();
+            return cidr_pool::lowest_free(subnet.cidr, &taken)
+                .ok_or(Fault::InsufficientFreeAddresses(subnet.id));
+        };
+        if !subnet.cidr.contains(&address) {
+            return Err(InvalidValue::AddressOutsideSubnet(address).into());
+        }
+        if subnet.reserved().contains(&address) {
+            return Err(InvalidValue::AddressReserved(address).into());
+        }
+        if self.interface_by_address(subnet.vpc, address).is_some() {
+            return Err(Fault::AddressInUse(address));
+        }
+        Ok(address)
+    }
+
+    fn availability_zone(&self, asked: Option<String>) -> Result<String, Fault> {
+        let mut known = self.key.region.availability_zones();
+        match asked {
+            None => Ok(known.next().unwrap_or_default()),
+            Some(zone) if known.any(|known| known == zone) => Ok(zone),
+            Some(zone) => {
+                let known = self.key.region.availability_zones().collect();
+                Err(InvalidValue::AvailabilityZone { zone, known }.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Network, cidr, tags};
+    use crate::{Applied, Change, Fault};
+
+    fn subnet(network: &Network, text: &str, zone: Option<&str>) -> Change {
+        Change::CreateSubnet {
+            vpc: network.vpc,
+            cidr: cidr(text),
+            availability_zone: zone.map(str::to_owned),
+            tags: tags("x"),
+        }
+    }
+
+    #[test]
+    fn a_subnet_lies_inside_its_vpc_and_beside_the_others() {
+        // 10.0.0.0/16 with 10.0.1.0/24.
+        let mut network = Network::new();
+        for (text, code) in [
+            ("10.1.0.0/24", "InvalidSubnet.Range"),
+            ("10.0.0.0/15", "InvalidSubnet.Range"),
+            ("10.0.2.0/29", "InvalidSubnet.Range"),
+            ("10.0.1.0/24", "InvalidSubnet.Conflict"),
+            ("10.0.1.16/28", "InvalidSubnet.Conflict"),
+            ("10.0.0.0/16", "InvalidSubnet.Conflict"),
+        ] {
+            assert_eq!(network.refused(subnet(&network, text, None)).code(), code, "{text}");
+        }
+        let Applied::Subnet(id) = network.apply(subnet(&network, "10.0.2.77/24", None)) else { panic!() };
+        let made = &network.region.subnets()[&id];
+        assert_eq!(made.cidr, cidr("10.0.2.0/24"));
+        assert_eq!(made.router().to_string(), "10.0.2.1");
+        assert_eq!(made.reserved().map(|address| address.octets()[3]), [0, 1, 2, 3, 255]);
+    }
+
+    #[test]
+    fn zones_are_the_regions() {
+        let mut network = Network::new();
+        let Applied::Subnet(id) = network.apply(subnet(&network, "10.0.2.0/24", Some("eu-west-1b"))) else {
+            panic!()
+        };
+        assert_eq!(network.region.subnets()[&id].availability_zone, "eu-west-1b");
+        assert_eq!(network.region.subnets()[&network.subnet].availability_zone, "eu-west-1a");
+        let fault = network.refused(subnet(&network, "10.0.3.0/24", Some("eu-west-2a")));
+        assert!(
+            fault.to_string().contains("following availability zones: eu-west-1a, eu-west-1b,"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn no_vpc() {
+        let mut network = Network::new();
+        let vpc = "vpc-00000000000000000".parse().unwrap();
+        let create =
+            Change::CreateSubnet { vpc, cidr: cidr("10.0.2.0/24"), availability_zone: None, tags: tags("x") };
+        let fault = network.refused(create);
+        assert_eq!(fault, Fault::VpcNotFound(vpc));
+        assert_eq!(fault.to_string(), "The vpc ID 'vpc-00000000000000000' does not exist");
+    }
+}

@@ -1,0 +1,6 @@
+//! One verb each.
+
+pub(crate) mod exec;
+pub(crate) mod explain;
+pub(crate) mod lab;
+mod requirements;

@@ -1,0 +1,174 @@
+//! `ringwall lab up`, `status`, `down`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use ::lab::deploy::deploy;
+use ::lab::file::{Lab, is_lab_name};
+use model::Region;
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::requirements;
+use crate::flags::UpFlags;
+use crate::labs::{LabDir, Locked, read_if_there};
+use crate::protocol::{Answer, Conversation, ProtocolError, Request};
+use crate::{Failure, Outcome, show};
+
+/// How long a new daemon may take to open its socket.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+
+/// Brings a lab up and shows what stands.
+pub(crate) fn up(flags: &UpFlags) -> Outcome {
+    let mut lab = Lab::load(&flags.file)?;
+    if let Some(name) = &flags.name {
+        if !is_lab_name(name) {
+            return Err(Failure::Refused(format!(
+                "`{name}` is no lab name: up to 31 of a-z, 0-9 and -, beginning with a letter"
+            )));
+        }
+        lab.name.clone_from(name);
+    }
+    // A dry run: whatever the cloud or the world refuses is refused before anything is made.
+    deploy(&lab, &mut Region::new(lab.region.clone(), 0))?;
+    needs_root("lab up")?;
+    requirements::check(&lab)?;
+
+    let dir = LabDir::named(&lab.name);
+    let source = source(&lab, &flags.file)?;
+    dir.create()?;
+    let Some(lock) = dir.lock()? else {
+        let standing = read_if_there(&dir.source())?.unwrap_or_default();
+        return if standing == source { follow(&dir) } else { Err(other_lab(&dir, &standing)) };
+    };
+    if read_if_there(&dir.source())?.is_some() {
+        show::progress(&format!("removing what a dead daemon left of lab {}", lab.name))?;
+        clean(&dir)?;
+        drop(lock);
+        return up(flags);
+    }
+    std::fs::write(dir.source(), &source).map_err(Failure::file(&dir.source()))?;
+    let daemon = start_daemon(&dir, &flags.file, lock)?;
+    match first_word(&dir, daemon).and_then(|()| follow(&dir)) {
+        Err(failure) => {
+            take_down(&dir)?;
+            Err(failure)
+        }
+        up => up,
+    }
+}
+
+/// Shows what stands in a lab.
+pub(crate) fn status(name: Option<&str>, json: bool) -> Outcome {
+    let dir = LabDir::find(name)?;
+    match Conversation::open(&dir.socket())?.ask(&Request::Status)? {
+        Answer::Status(status) if json => show::json(&status).map(|()| 0),
+        Answer::Status(status) => show::status(&status).map(|()| 0),
+        other => Err(refused(other)),
+    }
+}
+
+/// Takes a lab down, whatever became of its daemon.
+pub(crate) fn down(name: Option<&str>) -> Outcome {
+    needs_root("lab down")?;
+    let dir = LabDir::find(name)?;
+    take_down(&dir)?;
+    show::progress(&format!("lab {} is down", dir.name))?;
+    Ok(0)
+}
+
+fn take_down(dir: &LabDir) -> Result<(), Failure> {
+    // No answer is as good as one: the lock tells when the daemon has ended.
+    let _ = Conversation::open(&dir.socket()).and_then(|mut daemon| daemon.ask(&Request::Stop));
+    let lock = dir.lock_when_free()?;
+    clean(dir)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Removes everything on the lab's list, and its directory.
+fn clean(dir: &LabDir) -> Result<(), Failure> {
+    let failed = |errors| Failure::TearDown { name: dir.name.clone(), errors };
+    host::teardown::teardown(&dir.path).map_err(failed)?;
+    dir.remove()
+}
+
+/// What the lab is made from: the file's path, and all that it and its template say.
+fn source(lab: &Lab, file: &Path) -> Result<String, Failure> {
+    let path = std::fs::canonicalize(file).map_err(Failure::file(file))?;
+    Ok(format!("{}\n{lab:?}\n", path.display()))
+}
+
+fn other_lab(dir: &LabDir, standing: &str) -> Failure {
+    let from = standing.lines().next().unwrap_or("another file").to_owned();
+    Failure::OtherLab { name: dir.name.clone(), from }
+}
+
+/// Starts the daemon, which inherits the lock, in a session of its own.
+fn start_daemon(dir: &LabDir, file: &Path, lock: Locked) -> Result<Child, Failure> {
+    let log = OpenOptions::new().create(true).append(true).open(dir.log()).map_err(Failure::file(&dir.log()))?;
+    let errors = log.try_clone().map_err(Failure::file(&dir.log()))?;
+    let own = Path::new("/proc/self/exe");
+    let file = std::fs::canonicalize(file).map_err(Failure::file(file))?;
+    fcntl_setfd(lock.file().as_fd(), FdFlags::empty()).map_err(|error| Failure::file(own)(error.into()))?;
+    let flags: [OsString; 9] = [
+        "daemon".into(),
+        "--name".into(),
+        dir.name.clone().into(),
+        "--file".into(),
+        file.into(),
+        "--dir".into(),
+        dir.path.clone().into(),
+        "--lock-fd".into(),
+        lock.file().as_raw_fd().to_string().into(),
+    ];
+    let mut command = Command::new(own);
+    command.args(flags).current_dir("/").stdin(Stdio::null()).stdout(log).stderr(errors);
+    // SAFETY: setsid is async-signal-safe and touches no memory of ours.
+    unsafe { command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into)) };
+    command.spawn().map_err(Failure::file(own))
+}
+
+/// Waits until the new daemon listens, or has ended.
+fn first_word(dir: &LabDir, mut daemon: Child) -> Result<(), Failure> {
+    let deadline = std::time::Instant::now() + FIRST_WORD;
+    loop {
+        match Conversation::open(&dir.socket()) {
+            Ok(_) => return Ok(()),
+            Err(error) if std::time::Instant::now() > deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+        if let Ok(Some(status)) = daemon.try_wait() {
+            let log = std::fs::read_to_string(dir.log()).unwrap_or_default();
+            return Err(Failure::Refused(format!("the lab's daemon ended at once ({status}): {}", log.trim_end())));
+        }
+    }
+}
+
+/// Shows the daemon's progress until all stands.
+fn follow(dir: &LabDir) -> Outcome {
+    let mut daemon = Conversation::open(&dir.socket())?;
+    daemon.say(&Request::Follow)?;
+    loop {
+        match daemon.hear::<Answer>()? {
+            Answer::Progress(words) => show::progress(&words)?,
+            Answer::Status(status) => return show::status(&status).map(|()| 0),
+            other => return Err(refused(other)),
+        }
+    }
+}
+
+pub(super) fn refused(answer: Answer) -> Failure {
+    match answer {
+        Answer::Refused(why) => Failure::Refused(why),
+        _ => Failure::Daemon(ProtocolError::Closed),
+    }
+}
+
+pub(super) fn needs_root(what: &'static str) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Failure::NeedsRoot(what)) }
+}

@@ -1,0 +1,76 @@
+//! Answers the other commands on the lab's control socket.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::thread;
+
+use super::Shared;
+use crate::protocol::{Answer, Conversation, ProtocolError, Request};
+
+/// Accepts clients for ever, each on a thread of its own.
+pub(super) fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
+    for client in listener.incoming() {
+        let shared = Arc::clone(shared);
+        let served = client.and_then(|client| {
+            thread::Builder::new().name("client".to_owned()).spawn(move || converse(client, &shared))
+        });
+        if let Err(error) = served {
+            tracing::warn!(%error, "cannot serve a client");
+        }
+    }
+}
+
+fn converse(client: UnixStream, shared: &Shared) {
+    let spoken = Conversation::over(client).and_then(|mut client| {
+        loop {
+            let request = client.hear()?;
+            answer(&mut client, shared, request)?;
+        }
+    });
+    match spoken {
+        Ok(()) | Err(ProtocolError::Closed) => {}
+        Err(error) => tracing::debug!(%error, "a client is gone"),
+    }
+}
+
+fn answer(client: &mut Conversation, shared: &Shared, request: Request) -> Result<(), ProtocolError> {
+    match request {
+        Request::Follow => follow(client, shared),
+        Request::Stop => {
+            client.say(&Answer::Stopping)?;
+            shared.stop();
+            Ok(())
+        }
+        Request::Status => client.say(&match shared.standing() {
+            Some(standing) => Answer::Status(standing.status()),
+            None => not_up(),
+        }),
+        Request::Explain(question) => client.say(&match shared.standing() {
+            Some(standing) => match standing.explain(&question) {
+                Ok(explanation) => Answer::Explanation(explanation),
+                Err(unanswerable) => Answer::Refused(unanswerable.to_string()),
+            },
+            None => not_up(),
+        }),
+    }
+}
+
+fn follow(client: &mut Conversation, shared: &Shared) -> Result<(), ProtocolError> {
+    let mut seen = 0;
+    loop {
+        let (lines, end) = shared.follow(seen);
+        seen += lines.len();
+        for line in lines {
+            client.say(&Answer::Progress(line))?;
+        }
+        match end {
+            Some(Ok(standing)) => return client.say(&Answer::Status(standing.status())),
+            Some(Err(why)) => return client.say(&Answer::Refused(why)),
+            None => {}
+        }
+    }
+}
+
+fn not_up() -> Answer {
+    Answer::Refused("the lab is not up yet".to_owned())
+}

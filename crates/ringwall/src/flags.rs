@@ -1,0 +1,122 @@
+//! Every flag, and nothing else.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A virtual private cloud on your own Linux machine.
+#[derive(Debug, Parser)]
+#[command(name = "ringwall", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring a lab up, look at it, take it down: a cloud and the world around it.
+    Lab {
+        #[command(subcommand)]
+        command: LabCommand,
+    },
+    /// Run a command in an instance or on a lab host.
+    Exec(ExecFlags),
+    /// Say which way a packet takes, there and back, and who decides what on it.
+    Explain(ExplainFlags),
+    /// A lab's daemon.
+    #[command(hide = true)]
+    Daemon(DaemonFlags),
+    /// The first process of an instance or lab host.
+    #[command(hide = true)]
+    MachineInit {
+        /// What the machine shall be.
+        spec: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Bring a lab up and wait until everything in it runs.
+    Up(UpFlags),
+    /// Show what stands in a lab: names, ids, addresses, dropped packets.
+    Status {
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The lab; needed only if several are up.
+        name: Option<String>,
+    },
+    /// Take a lab down: every link, namespace, mount, process and file it made.
+    Down {
+        /// The lab; needed only if several are up.
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpFlags {
+    /// The lab file.
+    pub(crate) file: PathBuf,
+    /// The lab's name, instead of the one in the file.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecFlags {
+    /// The lab; needed only if several are up.
+    #[arg(long)]
+    pub(crate) lab: Option<String>,
+    /// An instance's id or Name tag, or a lab host's name.
+    pub(crate) who: String,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainFlags {
+    /// The lab; needed only if several are up.
+    #[arg(long)]
+    pub(crate) lab: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print only what a traceroute would show.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) hops: bool,
+    /// The protocol.
+    #[arg(long, value_enum, default_value_t = ProtoFlag::Udp)]
+    pub(crate) proto: ProtoFlag,
+    /// Who sends: an instance's id or Name tag, or a lab host's name.
+    pub(crate) from: String,
+    /// To whom: the same, or an IPv4 address; with `:PORT` (default 33434, as traceroute).
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProtoFlag {
+    /// Open a TCP connection.
+    Tcp,
+    /// Send a UDP datagram.
+    Udp,
+    /// Send an ICMP echo request.
+    Icmp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DaemonFlags {
+    /// The lab's name.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The lab file.
+    #[arg(long)]
+    pub(crate) file: PathBuf,
+    /// The lab's directory.
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// The open lock file that was handed over.
+    #[arg(long)]
+    pub(crate) lock_fd: i32,
+}

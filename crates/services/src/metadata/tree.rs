@@ -1,0 +1,204 @@
+//! The tree of values an instance can ask for (EC2 User Guide, "Instance metadata categories").
+//!
+//! A listing and the values under it come from the same tree, so a listing cannot name what is not served.
+//! A value that an instance does not have is absent from the tree, not empty: clients that walk it give up
+//! when something listed is missing, and take an empty value for a value.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use model::NetworkInterface;
+
+use super::identity::Identity;
+
+/// Versions of the tree that can be asked for by date. All are served alike.
+const DATED: [&str; 28] = [
+    "1.0",
+    "2007-01-19",
+    "2007-03-01",
+    "2007-08-29",
+    "2007-10-10",
+    "2007-12-15",
+    "2008-02-01",
+    "2008-09-01",
+    "2009-04-04",
+    "2011-01-01",
+    "2011-05-01",
+    "2012-01-12",
+    "2014-02-25",
+    "2014-11-05",
+    "2015-10-20",
+    "2016-04-19",
+    "2016-06-30",
+    "2016-09-02",
+    "2018-03-28",
+    "2018-08-17",
+    "2018-09-24",
+    "2019-10-01",
+    "2020-10-27",
+    "2021-01-03",
+    "2021-03-23",
+    "2021-07-15",
+    "2022-09-24",
+    "2024-04-11",
+];
+
+/// The newest version, whichever it is.
+const LATEST: &str = "latest";
+
+/// Whether `path` lies under a version given by its date.
+pub(super) fn is_dated(path: &str) -> bool {
+    segments(path).next().is_some_and(|version| DATED.contains(&version))
+}
+
+/// The value at `path`, or the listing if it is a directory, with or without a slash at its end.
+pub(super) fn get(identity: &Identity<'_>, path: &str) -> Option<Vec<u8>> {
+    let mut segments = segments(path);
+    match segments.next() {
+        None => return Some(lines(DATED.iter().chain([&LATEST]))),
+        Some(version) if version == LATEST || DATED.contains(&version) => {}
+        Some(_) => return None,
+    }
+    let Some(category) = segments.next() else {
+        // The categories are the only directories that are listed without a slash.
+        return Some(lines(version(identity).0.keys()));
+    };
+    let mut node = version(identity).0.remove(category)?;
+    for segment in segments {
+        match node {
+            Node::Directory(mut directory) => node = directory.0.remove(segment)?,
+            Node::Leaf(_) => return None,
+        }
+    }
+    Some(match node {
+        Node::Leaf(value) => value,
+        Node::Directory(directory) => directory.listing(),
+    })
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+enum Node {
+    Leaf(Vec<u8>),
+    Directory(Directory),
+}
+
+#[derive(Default)]
+struct Directory(BTreeMap<String, Node>);
+
+impl Directory {
+    fn leaf(&mut self, name: &str, value: impl Display) {
+        self.list(name, [value]);
+    }
+
+    /// A value of several lines; absent if there are none.
+    fn list(&mut self, name: &str, values: impl IntoIterator<Item: Display>) {
+        self.bytes(name, lines(values));
+    }
+
+    fn bytes(&mut self, name: &str, value: Vec<u8>) {
+        if !value.is_empty() {
+            self.0.insert(name.to_owned(), Node::Leaf(value));
+        }
+    }
+
+    fn directory(&mut self, name: impl Display, directory: Directory) {
+        if !directory.0.is_empty() {
+            self.0.insert(name.to_string(), Node::Directory(directory));
+        }
+    }
+
+    fn listing(&self) -> Vec<u8> {
+        lines(self.0.iter().map(|(name, node)| match node {
+            Node::Leaf(_) => name.clone(),
+            Node::Directory(_) => format!("{name}/"),
+        }))
+    }
+}
+
+fn lines(values: impl IntoIterator<Item: Display>) -> Vec<u8> {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+fn version(identity: &Identity<'_>) -> Directory {
+    let mut version = Directory::default();
+    version.directory("meta-data", meta_data(identity));
+    if let Some(user_data) = &identity.instance.user_data {
+        version.bytes("user-data", user_data.clone());
+    }
+    version
+}
+
+fn meta_data(identity: &Identity<'_>) -> Directory {
+    let (region, instance) = (identity.region, identity.instance);
+    let mut data = Directory::default();
+    data.leaf("ami-id", instance.image);
+    data.leaf("ami-launch-index", instance.launch_index);
+    data.leaf("instance-id", instance.id);
+    data.leaf("instance-type", &instance.instance_type);
+    data.leaf("reservation-id", instance.reservation);
+    if let Some(primary) = identity.interfaces().next() {
+        let name = identity.private_dns_name(primary);
+        data.leaf("hostname", &name);
+        data.leaf("local-hostname", &name);
+        data.leaf("local-ipv4", primary.private_ip);
+        data.leaf("mac", primary.mac);
+        data.list("public-ipv4", region.public_address_of(primary.id, primary.private_ip));
+        data.list("security-groups", identity.group_names(primary));
+        data.directory("placement", placement(identity, primary));
+    }
+    data.directory("network", network(identity));
+    data
+}
+
+fn placement(identity: &Identity<'_>, primary: &NetworkInterface) -> Directory {
+    let mut placement = Directory::default();
+    if let Some(subnet) = identity.region.subnets().get(&primary.subnet) {
+        placement.leaf("availability-zone", &subnet.availability_zone);
+    }
+    placement.leaf("region", &identity.region.key().region);
+    placement
+}
+
+fn network(identity: &Identity<'_>) -> Directory {
+    let mut macs = Directory::default();
+    for interface in identity.interfaces() {
+        macs.directory(interface.mac, interface_data(identity, interface));
+    }
+    let mut interfaces = Directory::default();
+    interfaces.directory("macs", macs);
+    let mut network = Directory::default();
+    network.directory("interfaces", interfaces);
+    network
+}
+
+fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Directory {
+    let region = identity.region;
+    let public = |private| region.public_address_of(interface.id, private);
+
+    let mut data = Directory::default();
+    data.list("device-number", interface.attachment.as_ref().map(|attachment| attachment.device_index));
+    data.leaf("interface-id", interface.id);
+    data.leaf("local-hostname", identity.private_dns_name(interface));
+    data.list("local-ipv4s", interface.addresses());
+    data.leaf("mac", interface.mac);
+    data.leaf("owner-id", &region.key().account);
+    data.list("public-ipv4s", interface.addresses().filter_map(public));
+    data.list("security-group-ids", &interface.groups);
+    data.list("security-groups", identity.group_names(interface));
+    data.leaf("subnet-id", interface.subnet);
+    data.leaf("vpc-id", interface.vpc);
+    data.list("subnet-ipv4-cidr-block", region.subnets().get(&interface.subnet).map(|subnet| subnet.cidr));
+    data.list("vpc-ipv4-cidr-block", region.vpcs().get(&interface.vpc).map(|vpc| vpc.cidr));
+
+    let mut associations = Directory::default();
+    for private in interface.addresses() {
+        if let Some(public) = public(private) {
+            associations.leaf(&public.to_string(), private);
+        }
+    }
+    data.directory("ipv4-associations", associations);
+    data
+}

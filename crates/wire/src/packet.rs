@@ -1,0 +1,380 @@
+//! A frame, parsed once.
+
+use std::net::Ipv4Addr;
+
+use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet};
+
+use crate::transport::{self, Transport};
+use crate::{ETHERNET_LEN, Ethertype, FlowKey, Frame, Mac, Malformed, Offload, Quoted, checksum};
+
+/// What an IPv4 frame says in its headers, and where they are. A value of its own: it does not borrow the
+/// frame. After an edit of the frame it still knows where things are, and what they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    eth_src: Mac,
+    eth_dst: Mac,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    total_len: u16,
+    id: u16,
+    fragment_offset: u16,
+    more_fragments: bool,
+    dont_fragment: bool,
+    protocol: u8,
+    ttl: u8,
+    transport_offset: u16,
+    payload_offset: u16,
+    transport: Transport,
+    quoted: Option<Quoted>,
+}
+
+/// A packet's place in the datagram that it is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Identification, the same in all fragments of one datagram.
+    pub id: u16,
+    /// Where this part begins, in bytes.
+    pub offset: u16,
+    /// Whether more parts follow.
+    pub more: bool,
+}
+
+impl Packet {
+    /// Parses an IPv4 frame. Bytes after the IP packet (padding) are allowed and ignored; IPv4 options are
+    /// allowed. The header checksum is verified; for ICMP see [`Packet::verify_icmp`]; those of TCP and UDP
+    /// are the receiver's business.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the frame, as [`Malformed`]; [`Malformed::WrongEthertype`] if it is not IPv4.
+    pub fn parse(frame: &[u8]) -> Result<Packet, Malformed> {
+        if Ethertype::of(frame)? != Ethertype::Ipv4 {
+            return Err(Malformed::WrongEthertype);
+        }
+        let ethernet = EthernetFrame::new_unchecked(frame);
+        let ip = ipv4(&frame[ETHERNET_LEN..])?;
+        let header = usize::from(ip.header_len());
+        let (protocol, fragment_offset) = (ip.next_header(), ip.frag_offset());
+        check_fragment(&ip)?;
+        let payload = &frame[ETHERNET_LEN + header..ETHERNET_LEN + usize::from(ip.total_len())];
+        let first = fragment_offset == 0;
+        let whole = first && !ip.more_frags();
+        let (transport, transport_header) =
+            if first { transport::parse(protocol, payload, whole)? } else { (Transport::Fragment, 0) };
+        let quoted = match transport {
+            Transport::Icmp { kind: 3 | 11 | 12, .. } if whole => {
+                Quoted::parse(frame, ETHERNET_LEN + header + 8, ETHERNET_LEN + header + payload.len())
+            }
+            _ => None,
+        };
+        Ok(Packet {
+            eth_src: Mac(ethernet.src_addr().0),
+            eth_dst: Mac(ethernet.dst_addr().0),
+            src: ip.src_addr(),
+            dst: ip.dst_addr(),
+            total_len: ip.total_len(),
+            id: ip.ident(),
+            fragment_offset,
+            more_fragments: ip.more_frags(),
+            dont_fragment: ip.dont_frag(),
+            protocol: protocol.into(),
+            ttl: ip.hop_limit(),
+            transport_offset: (ETHERNET_LEN + header) as u16,
+            payload_offset: (ETHERNET_LEN + header + transport_header) as u16,
+            transport,
+            quoted,
+        })
+    }
+
+    /// Ethernet source.
+    pub fn eth_src(&self) -> Mac {
+        self.eth_src
+    }
+
+    /// Ethernet destination.
+    pub fn eth_dst(&self) -> Mac {
+        self.eth_dst
+    }
+
+    /// IPv4 source.
+    pub fn src(&self) -> Ipv4Addr {
+        self.src
+    }
+
+    /// IPv4 destination.
+    pub fn dst(&self) -> Ipv4Addr {
+        self.dst
+    }
+
+    /// IP protocol number.
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Time to live.
+    pub fn ttl(&self) -> u8 {
+        self.ttl
+    }
+
+    /// Whether the packet must not be fragmented.
+    pub fn dont_fragment(&self) -> bool {
+        self.dont_fragment
+    }
+
+    /// IP total length in bytes: header and payload, without Ethernet header and padding.
+    pub fn total_len(&self) -> usize {
+        self.total_len.into()
+    }
+
+    /// The length to compare with a link's MTU: for a GSO frame the length of the longest packet that it will
+    /// be cut into, else the total length. In bytes, IP header included.
+    pub fn mtu_len(&self, offload: &Offload) -> usize {
+        if !offload.is_gso() {
+            return self.total_len();
+        }
+        // UFO counts the UDP header as a part of what it cuts.
+        let headers = if offload.is_udp_fragments() { self.transport_offset } else { self.payload_offset };
+        let segment = usize::from(headers) - ETHERNET_LEN + usize::from(offload.gso_size);
+        segment.min(self.total_len())
+    }
+
+    /// Where in the frame the IPv4 header begins.
+    pub fn ip_offset(&self) -> usize {
+        ETHERNET_LEN
+    }
+
+    /// Where in the frame the header of the transport protocol begins (in a fragment after the first: the
+    /// data).
+    pub fn transport_offset(&self) -> usize {
+        self.transport_offset.into()
+    }
+
+    /// What follows the IPv4 header.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// The place in the datagram, if the packet is a fragment, the first included.
+    pub fn fragment(&self) -> Option<Fragment> {
+        (self.fragment_offset != 0 || self.more_fragments).then_some(Fragment {
+            id: self.id,
+            offset: self.fragment_offset,
+            more: self.more_fragments,
+        })
+    }
+
+    /// The key of the packet's flow. Fragments after the first have [`FlowProto::Other`](crate::FlowProto).
+    pub fn flow_key(&self) -> FlowKey {
+        FlowKey::new(self.src, self.dst, self.protocol, self.transport)
+    }
+
+    /// The packet that an ICMP error (types 3, 11 and 12) is about. None if this is no such error, if it is
+    /// a fragment, or if what it quotes is shorter than RFC 792 asks for or has a wrong header checksum
+    /// (which is a reason to drop the error, RFC 5508 REQ-3).
+    pub fn quoted(&self) -> Option<&Quoted> {
+        self.quoted.as_ref()
+    }
+
+    /// The bytes after the transport header (TCP options and ICMP's first eight bytes count as header); of a
+    /// UDP datagram as many as its length field says. Empty if the frame is not the one that was parsed.
+    pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let mut end = self.end();
+        if let (Transport::Udp { .. }, Some(&[high, low])) =
+            (self.transport, frame.get(self.transport_offset() + 4..self.transport_offset() + 6))
+        {
+            end = end.min(self.transport_offset() + usize::from(u16::from_be_bytes([high, low])));
+        }
+        frame.get(self.payload_offset()..end).unwrap_or_default()
+    }
+
+    /// Verifies the checksum of an ICMP packet (RFC 5508 REQ-3), if it is whole and its checksum is not
+    /// left to the kernel. Other packets pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::BadIcmpChecksum`].
+    pub fn verify_icmp(&self, frame: &Frame) -> Result<(), Malformed> {
+        let is_icmp = self.protocol == u8::from(IpProtocol::Icmp) && self.fragment().is_none();
+        if !is_icmp || frame.offload.needs_csum() {
+            return Ok(());
+        }
+        match frame.bytes.get(self.transport_offset()..self.end()) {
+            Some(message) if checksum::sum(message) != 0xffff => Err(Malformed::BadIcmpChecksum),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn payload_offset(&self) -> usize {
+        self.payload_offset.into()
+    }
+
+    /// Where in the frame the IP packet ends and the padding begins.
+    pub(crate) fn end(&self) -> usize {
+        ETHERNET_LEN + self.total_len()
+    }
+}
+
+/// An IPv4 header that is wholly there and right.
+fn ipv4(bytes: &[u8]) -> Result<Ipv4Packet<&[u8]>, Malformed> {
+    if bytes.len() < 20 {
+        return Err(Malformed::TruncatedIpv4);
+    }
+    let ip = Ipv4Packet::new_unchecked(bytes);
+    let header = usize::from(ip.header_len());
+    if ip.version() != 4 {
+        Err(Malformed::BadIpv4Version)
+    } else if header < 20 {
+        Err(Malformed::BadIpv4HeaderLength)
+    } else if bytes.len() < header {
+        Err(Malformed::TruncatedIpv4)
+    } else if checksum::sum(&bytes[..header]) != 0xffff {
+        Err(Malformed::BadIpv4Checksum)
+    } else if usize::from(ip.total_len()) < header || usize::from(ip.total_len()) > bytes.len() {
+        Err(Malformed::BadIpv4TotalLength)
+    } else {
+        Ok(ip)
+    }
+}
+
+fn check_fragment(ip: &Ipv4Packet<&[u8]>) -> Result<(), Malformed> {
+    let (offset, more) = (usize::from(ip.frag_offset()), ip.more_frags());
+    if offset == 0 && !more {
+        return Ok(());
+    }
+    let len = usize::from(ip.total_len()) - usize::from(ip.header_len());
+    let impossible = len == 0
+        || more && !len.is_multiple_of(8)
+        || offset + len + usize::from(ip.header_len()) > 0xffff
+        || offset == 8 && ip.next_header() == IpProtocol::Tcp;
+    if impossible { Err(Malformed::BadFragment) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FlowProto, build};
+
+    const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+    /// Changes bytes of a UDP frame's IPv4 header and makes its checksum right again.
+    fn edited(payload: &[u8], edit: impl Fn(&mut [u8])) -> Vec<u8> {
+        let mut frame = build::udp(A, B, 5, 7, payload);
+        edit(&mut frame.bytes[14..]);
+        let header = usize::from(frame.bytes[14] & 15) * 4;
+        checksum::store(&mut frame.bytes, 24, 0);
+        let sum = !checksum::sum(&frame.bytes[14..14 + header.max(20)]);
+        checksum::store(&mut frame.bytes, 24, sum);
+        frame.bytes
+    }
+
+    #[test]
+    fn fields_of_a_datagram() {
+        let (from, to) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let mut frame = build::udp(A, B, 5, 7, b"hello").with_macs(from, to).with_ttl(9).bytes;
+        frame.extend([0xee; 20]);
+        let packet = Packet::parse(&frame).unwrap();
+        assert_eq!((packet.eth_src(), packet.eth_dst()), (from, to));
+        assert_eq!((packet.src(), packet.dst(), packet.protocol(), packet.ttl()), (A, B, 17, 9));
+        assert_eq!((packet.ip_offset(), packet.transport_offset(), packet.total_len()), (14, 34, 33));
+        assert_eq!(packet.transport(), Transport::Udp { src: 5, dst: 7 });
+        assert_eq!(packet.payload(&frame), b"hello");
+        assert_eq!((packet.fragment(), packet.quoted()), (None, None));
+        assert!(packet.dont_fragment());
+    }
+
+    #[test]
+    fn a_packet_is_small() {
+        assert!(size_of::<Packet>() <= 96, "{}", size_of::<Packet>());
+    }
+
+    #[test]
+    fn options_move_the_transport_header() {
+        let frame = edited(&[0; 8], |ip| {
+            ip[0] = 0x46; // One word of options: the UDP header's first half is taken for it.
+            ip.copy_within(20..28, 24);
+            ip[20..24].copy_from_slice(&[1; 4]);
+            ip[28..30].copy_from_slice(&12u16.to_be_bytes());
+            ip[28..32].copy_from_slice(&[0, 12, 0, 0]);
+        });
+        let packet = Packet::parse(&frame).unwrap();
+        assert_eq!(packet.transport_offset(), 38);
+        assert_eq!(packet.transport(), Transport::Udp { src: 5, dst: 7 });
+    }
+
+    #[test]
+    fn each_fault_by_name() {
+        let parse = |bytes: &[u8]| Packet::parse(bytes).unwrap_err();
+        let good = build::udp(A, B, 5, 7, &[0; 16]).bytes;
+        assert_eq!(parse(&good[..13]), Malformed::TruncatedEthernet);
+        assert_eq!(parse(&good[..33]), Malformed::TruncatedIpv4);
+        assert_eq!(parse(&good[..40]), Malformed::BadIpv4TotalLength);
+        let mut other = good.clone();
+        other[13] = 6;
+        assert_eq!(parse(&other), Malformed::WrongEthertype);
+        let mut corrupt = good.clone();
+        corrupt[30] ^= 1;
+        assert_eq!(parse(&corrupt), Malformed::BadIpv4Checksum);
+        let data = [0; 16];
+        assert_eq!(parse(&edited(&data, |ip| ip[0] = 0x65)), Malformed::BadIpv4Version);
+        assert_eq!(parse(&edited(&data, |ip| ip[0] = 0x44)), Malformed::BadIpv4HeaderLength);
+        assert_eq!(parse(&edited(&data, |ip| ip[3] = 19)), Malformed::BadIpv4TotalLength);
+        assert_eq!(parse(&edited(&data, |ip| ip[3] = 27)), Malformed::TruncatedTransport);
+        assert_eq!(parse(&edited(&data, |ip| ip[25] = 7)), Malformed::BadUdpLength);
+        assert_eq!(parse(&edited(&data, |ip| ip[25] = 25)), Malformed::BadUdpLength);
+        let tcp = |offset: u8| {
+            move |ip: &mut [u8]| {
+                ip[9] = 6;
+                ip[32] = offset << 4;
+            }
+        };
+        assert_eq!(parse(&edited(&data, tcp(4))), Malformed::BadTcpHeaderLength);
+        assert_eq!(parse(&edited(&data, tcp(7))), Malformed::BadTcpHeaderLength);
+        assert!(Packet::parse(&edited(&data, tcp(6))).is_ok());
+    }
+
+    #[test]
+    fn impossible_fragments() {
+        let fragment = |flags: u16, protocol: u8, total: u8| {
+            edited(&[0; 60], |ip| {
+                ip[6..8].copy_from_slice(&flags.to_be_bytes());
+                ip[9] = protocol;
+                ip[3] = total;
+            })
+        };
+        let parse = |bytes: Vec<u8>| Packet::parse(&bytes);
+        assert_eq!(parse(fragment(0x2000, 17, 45)), Err(Malformed::BadFragment), "not by eight");
+        assert_eq!(parse(fragment(5, 17, 20)), Err(Malformed::BadFragment), "no data");
+        assert_eq!(parse(fragment(0x1fff, 17, 60)), Err(Malformed::BadFragment), "ends beyond 64 KiB");
+        assert_eq!(parse(fragment(1, 6, 60)), Err(Malformed::BadFragment), "overwrites TCP flags");
+        assert_eq!(parse(fragment(0x2000, 6, 36)), Err(Malformed::TruncatedTransport), "tiny first fragment");
+        let later = parse(fragment(5, 17, 60)).unwrap();
+        assert_eq!(later.transport(), Transport::Fragment);
+        assert_eq!(later.flow_key().proto, FlowProto::Other(17));
+        assert_eq!(later.fragment(), Some(Fragment { id: 0, offset: 40, more: false }));
+        let first = parse(fragment(0x2000, 17, 60)).unwrap();
+        assert_eq!(first.transport(), Transport::Udp { src: 5, dst: 7 });
+        assert_eq!(first.fragment(), Some(Fragment { id: 0, offset: 0, more: true }));
+    }
+
+    #[test]
+    fn echo_and_its_checksum() {
+        let mut frame = build::echo(A, B, true, 77, 1, b"abc");
+        let packet = Packet::parse(&frame.bytes).unwrap();
+        assert_eq!(packet.transport(), Transport::Echo { request: true, id: 77 });
+        assert_eq!(packet.verify_icmp(&frame), Ok(()));
+        frame.bytes[43] ^= 1;
+        assert_eq!(packet.verify_icmp(&frame), Err(Malformed::BadIcmpChecksum));
+    }
+
+    #[test]
+    fn the_length_that_meets_an_mtu() {
+        let frame = build::udp(A, B, 5, 7, &[0; 4000]);
+        let packet = Packet::parse(&frame.bytes).unwrap();
+        let gso = |gso_type, gso_size| Offload { gso_type, gso_size, ..Offload::default() };
+        assert_eq!(packet.mtu_len(&Offload::default()), 4028);
+        assert_eq!(packet.mtu_len(&gso(5, 1400)), 1428);
+        assert_eq!(packet.mtu_len(&gso(3, 1480)), 1500);
+        assert_eq!(packet.mtu_len(&gso(5, 9000)), 4028, "less than one segment");
+    }
+}

@@ -1,0 +1,176 @@
+//! The packet inside an ICMP error.
+
+use std::net::Ipv4Addr;
+
+use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
+
+use crate::transport::{self, TcpFlags, Transport};
+use crate::{FlowKey, checksum};
+
+/// The start of a packet that an ICMP error quotes: its IPv4 header and at least eight bytes more (RFC
+/// 792). The offsets count from the start of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    transport: Transport,
+    ip_offset: u16,
+    transport_offset: u16,
+    end: u16,
+}
+
+impl Quoted {
+    /// Parses what an ICMP error has between two offsets of its frame. None if the IPv4 header is cut or its
+    /// checksum is wrong (RFC 5508 REQ-3a), or if the first eight bytes of a TCP, UDP or ICMP header are not
+    /// there.
+    pub(crate) fn parse(frame: &[u8], start: usize, end: usize) -> Option<Quoted> {
+        let bytes = frame.get(start..end)?;
+        if bytes.len() < 20 {
+            return None;
+        }
+        let ip = Ipv4Packet::new_unchecked(bytes);
+        let header = usize::from(ip.header_len());
+        if ip.version() != 4
+            || header < 20
+            || usize::from(ip.total_len()) < header
+            || checksum::sum(bytes.get(..header)?) != 0xffff
+        {
+            return None;
+        }
+        // What follows the packet may be padding and extensions (RFC 4884), which are not its bytes.
+        let len = bytes.len().min(ip.total_len().into());
+        let protocol = ip.next_header();
+        Some(Quoted {
+            src: ip.src_addr(),
+            dst: ip.dst_addr(),
+            protocol: protocol.into(),
+            transport: if ip.frag_offset() == 0 {
+                quoted_transport(protocol, bytes.get(header..len)?)?
+            } else {
+                Transport::Fragment
+            },
+            ip_offset: start as u16,
+            transport_offset: (start + header) as u16,
+            end: (start + len) as u16,
+        })
+    }
+
+    /// IPv4 source: who sent what the error is about.
+    pub fn src(&self) -> Ipv4Addr {
+        self.src
+    }
+
+    /// IPv4 destination.
+    pub fn dst(&self) -> Ipv4Addr {
+        self.dst
+    }
+
+    /// IP protocol number.
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Ports, or what takes their place.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Where in the frame the quoted IPv4 header begins.
+    pub fn ip_offset(&self) -> usize {
+        self.ip_offset.into()
+    }
+
+    /// Where in the frame the quoted transport header begins.
+    pub fn transport_offset(&self) -> usize {
+        self.transport_offset.into()
+    }
+
+    /// The key of the quoted packet, in the direction in which that packet was sent: the error itself goes
+    /// the other way.
+    pub fn flow_key(&self) -> FlowKey {
+        FlowKey::new(self.src, self.dst, self.protocol, self.transport)
+    }
+
+    /// Where in the frame the quoted packet's bytes end.
+    pub(crate) fn end(&self) -> usize {
+        self.end.into()
+    }
+}
+
+fn quoted_transport(protocol: IpProtocol, bytes: &[u8]) -> Option<Transport> {
+    if !matches!(protocol, IpProtocol::Tcp | IpProtocol::Udp | IpProtocol::Icmp) {
+        return Some(Transport::Other);
+    }
+    if bytes.len() < 8 {
+        return None;
+    }
+    Some(match protocol {
+        IpProtocol::Tcp => {
+            let tcp = TcpPacket::new_unchecked(bytes);
+            let flags = TcpFlags(bytes.get(13).copied().unwrap_or(0));
+            Transport::Tcp { src: tcp.src_port(), dst: tcp.dst_port(), flags }
+        }
+        IpProtocol::Udp => {
+            let udp = UdpPacket::new_unchecked(bytes);
+            Transport::Udp { src: udp.src_port(), dst: udp.dst_port() }
+        }
+        _ => transport::icmp(bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FlowProto, Frame, Packet, build};
+
+    const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+    const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+    fn quoted(quote: &[u8]) -> Option<Quoted> {
+        let error = build::icmp_error(ROUTER, A, 11, 0, quote);
+        Packet::parse(&error.bytes).unwrap().quoted().copied()
+    }
+
+    fn ip(frame: &Frame) -> &[u8] {
+        &frame.bytes[14..]
+    }
+
+    #[test]
+    fn the_flow_inside_an_error() {
+        let udp = build::udp(A, B, 5, 7, &[0; 100]);
+        let error = build::icmp_error(ROUTER, A, 3, 3, &ip(&udp)[..28]);
+        let packet = Packet::parse(&error.bytes).unwrap();
+        assert_eq!(packet.flow_key().proto, FlowProto::Icmp { kind: 3, code: 3 });
+        let inside = packet.quoted().unwrap();
+        assert_eq!(inside.flow_key(), Packet::parse(&udp.bytes).unwrap().flow_key());
+        assert_eq!((inside.ip_offset(), inside.transport_offset()), (42, 62));
+        let ping = build::echo(A, B, true, 9, 1, &[]);
+        assert_eq!(quoted(ip(&ping)).unwrap().flow_key().proto, FlowProto::Echo { id: 9, request: true });
+    }
+
+    #[test]
+    fn eight_bytes_of_tcp_are_enough_and_seven_are_not() {
+        let tcp = build::tcp(A, B, 5, 7, TcpFlags::SYN, &[]);
+        let cut = |len: usize| quoted(&ip(&tcp)[..len]).map(|quoted| quoted.transport());
+        assert_eq!(cut(28), Some(Transport::Tcp { src: 5, dst: 7, flags: TcpFlags(0) }));
+        assert_eq!(cut(40), Some(Transport::Tcp { src: 5, dst: 7, flags: TcpFlags::SYN }));
+        assert_eq!(cut(27), None);
+        assert_eq!(cut(19), None);
+    }
+
+    #[test]
+    fn a_wrong_checksum_inside_is_no_quote() {
+        let mut udp = build::udp(A, B, 5, 7, &[]);
+        udp.bytes[26] ^= 1;
+        assert_eq!(quoted(ip(&udp)), None);
+    }
+
+    #[test]
+    fn only_errors_quote() {
+        let udp = build::udp(A, B, 5, 7, &[]);
+        let redirect = build::icmp_error(ROUTER, A, 5, 1, ip(&udp));
+        assert_eq!(Packet::parse(&redirect.bytes).unwrap().quoted(), None);
+    }
+}
