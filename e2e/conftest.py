@@ -3,8 +3,11 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import textwrap
+import threading
+import time
 
 import pytest
 
@@ -12,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RINGWALL = ROOT / "target" / "release" / "ringwall"
 LABS = ROOT / "labs" / "ucs-test"
 STATE = pathlib.Path("/var/lib/ringwall/labs")
+NETNS = pathlib.Path("/run/netns")
 
 SIX_HOPS = ["192.168.0.240", "192.168.0.250", "192.168.250.250", "192.168.5.27", "10.211.0.1", "10.210.7.14"]
 
@@ -32,6 +36,15 @@ def ringwall(*args, check=True, timeout=180, **options):
     return done
 
 
+def until(condition, timeout=10):
+    """Waits until the condition holds, and returns what it returned."""
+    deadline = time.monotonic() + timeout
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{condition} does not come true within {timeout} s"
+        time.sleep(0.02)
+    return result
+
+
 class Lab:
     """A lab that is up."""
 
@@ -44,15 +57,22 @@ class Lab:
     def sh(self, who, script, **options):
         return self.exec(who, "bash", "-c", script, **options)
 
-    def popen(self, who, *command, **options):
-        """Starts a command in a machine; the caller ends it."""
-        full = [str(RINGWALL), "exec", "--lab", self.name, who, "--", *command]
-        return subprocess.Popen(full, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    def python(self, who, script, *arguments, **options):
+        """Runs a Python script in a machine, and returns what it printed."""
+        return self.exec(who, "python3", "-c", textwrap.dedent(script), *arguments, **options).stdout
 
-    def explain(self, source, destination, *flags, check=False):
-        done = ringwall("explain", "--lab", self.name, "--json", *flags, source, destination, check=check)
+    def background(self, who, *command):
+        """Runs a command in a machine as long as the block runs."""
+        return Background(self, who, command)
+
+    def python_background(self, who, script, *arguments):
+        return self.background(who, "python3", "-u", "-c", textwrap.dedent(script), *arguments)
+
+    def explain(self, source, destination, *flags):
+        """The explanation, and the exit code."""
+        done = ringwall("explain", "--lab", self.name, "--json", *flags, source, destination, check=False)
         assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(done.stdout), done.returncode
 
     def status(self):
         return json.loads(ringwall("lab", "status", "--json", self.name).stdout)
@@ -61,8 +81,14 @@ class Lab:
         """Reason -> count of the packets from `who` that were dropped."""
         return self.status()["drops"].get(who, {})
 
+    def dropped(self, who, reason):
+        return self.drops(who).get(reason, 0)
+
     def instance(self, name):
         return next(i for i in self.status()["instances"] if name in (i["id"], i["name"], i["logical"]))
+
+    def host(self, name):
+        return next(host for host in self.status()["hosts"] if host["name"] == name)
 
     def traceroute(self, who, destination, *flags):
         """The hops that answered, as (address or "*", milliseconds)."""
@@ -74,33 +100,84 @@ class Lab:
         return Capture(self, who, device, expression)
 
 
-class Capture:
-    """tcpdump in a machine while the block runs; its lines afterwards."""
+class Background:
+    """A command that runs in a machine; its lines of both streams as they come."""
 
-    def __init__(self, lab, who, device, expression):
-        self.lab, self.who, self.device, self.expression = lab, who, device, expression
-        self.lines = []
+    def __init__(self, lab, who, command):
+        self.who, self.lines = who, []
+        self.command = [str(RINGWALL), "exec", "--lab", lab.name, who, "--", *map(str, command)]
 
     def __enter__(self):
-        command = ["tcpdump", "-Z", "root", "-nn", "-l", "-i", self.device, *self.expression]
-        self.process = self.lab.popen(self.who, *command)
-        # It says on which device it listens before the first packet can be missed.
-        while "listening on" not in (line := self.process.stderr.readline()):
-            assert line, f"tcpdump on {self.device} of {self.who} ended"
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
         return self
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def wait_for(self, words, count=1, timeout=10):
+        """Waits until so many lines have had these words; returns them."""
+        deadline = time.monotonic() + timeout
+        while len(found := [line for line in self.lines if words in line]) < count:
+            ended = self.process.poll() is not None and not self.reader.is_alive()
+            if ended or time.monotonic() > deadline:
+                raise AssertionError(f"{self.command} of {self.who} did not say {words!r}, but {self.lines}")
+            time.sleep(0.01)
+        return found
+
+    def finish(self, timeout=30):
+        """Waits until it ends by itself; returns all it said."""
+        self.process.wait(timeout)
+        self.reader.join(timeout)
+        return "\n".join(self.lines)
 
     def __exit__(self, *_):
         self.process.terminate()
-        out, _ = self.process.communicate(timeout=10)
-        self.lines = [line for line in out.splitlines() if " IP " in line or "ARP" in line]
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.reader.join()
+
+
+class Capture(Background):
+    """tcpdump in a machine while the block runs; its lines are packets."""
+
+    def __init__(self, lab, who, device, expression):
+        command = ["tcpdump", "-Z", "root", "-nn", "-e", "-l", "--immediate-mode", "-i", device, *expression]
+        super().__init__(lab, who, command)
+
+    def __enter__(self):
+        super().__enter__()
+        # It says on which device it listens before the first packet can be missed.
+        self.wait_for("listening on")
+        return self
+
+    @property
+    def packets(self):
+        """What was seen: lines that begin with the time of day."""
+        return [line for line in self.lines if re.match(r"\d\d:\d\d:\d\d\.", line)]
+
+    @property
+    def addresses(self):
+        """The pairs (source, destination) of the IPv4 packets."""
+        pairs = set()
+        for line in self.packets:
+            if found := re.search(r": ((?:\d+\.){3}\d+)(?:\.\d+)? > ((?:\d+\.){3}\d+)(?:\.\d+)?: ", line):
+                pairs.add(found.groups())
+        return pairs
 
 
 def standing():
     """Everything of ours on this machine: namespaces and state directories."""
-    namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split("\n")
-    ours = [line for line in namespaces if line.startswith("rw-")]
+    pins = [entry.name for entry in NETNS.iterdir()] if NETNS.exists() else []
     labs = [entry.name for entry in STATE.iterdir()] if STATE.exists() else []
-    return ours, labs
+    return [name for name in pins if name.startswith("rw-")], labs
 
 
 def of_lab(name):
@@ -108,17 +185,32 @@ def of_lab(name):
     return [n for n in namespaces if n.startswith(f"rw-{name}-")], [lab for lab in labs if lab == name]
 
 
-def processes_in(name):
-    """Command lines of processes that have the lab's name or state directory in theirs."""
-    found = []
+def processes():
+    """Every process of the machine: (pid, start time) -> (network namespace, command line)."""
+    found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
+                start = (entry / "stat").read_text().rsplit(")", 1)[1].split()[19]
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
+                found[int(entry.name), start] = ((entry / "ns" / "net").stat().st_ino, line)
+            except OSError:  # it has just ended
                 continue
-            if f"/labs/{name}/" in line or f"--name {name} " in line:
-                found.append(line)
+    return found
+
+
+def processes_of(name):
+    """The processes in the lab's namespaces, and those that have it in their command line."""
+    inodes = set()
+    for namespace in of_lab(name)[0]:
+        try:
+            inodes.add((NETNS / namespace).stat().st_ino)
+        except OSError:
+            continue
+    found = {}
+    for key, (inode, line) in processes().items():
+        if inode in inodes or f"/labs/{name}/" in line or f"--name {name} " in line:
+            found[key] = line
     return found
 
 
@@ -127,10 +219,13 @@ def mounts_of(name):
     return [line for line in lines if f"rw-{name}-" in line or f"/labs/{name}" in line]
 
 
-def assert_nothing_left(name):
+def assert_nothing_left(name, before=()):
+    """Nothing of the lab is there, and none of the processes that were `before`."""
     assert of_lab(name) == ([], [])
-    assert processes_in(name) == []
+    assert processes_of(name) == {}
     assert mounts_of(name) == []
+    # The kernel ends what was killed in a PID namespace before whoever waits for its init hears of it.
+    assert set(processes()) & set(before) == set()
 
 
 class Labs:
@@ -146,9 +241,27 @@ class Labs:
 
     def down(self):
         for name in self.names:
+            before = processes_of(name)
             if any(of_lab(name)):
                 ringwall("lab", "down", name)
-            assert_nothing_left(name)
+            assert_nothing_left(name, before)
+
+
+def machine_wide():
+    """What no lab may touch: the machine's own links, routes, rules and parameters."""
+    commands = [["ip", "-o", "link"], ["ip", "-o", "addr"], ["ip", "route"], ["ip", "rule"], ["iptables-save"]]
+    commands.append(["sysctl", "-a", "--pattern", r"ip_forward|rp_filter|_redirects|icmp_rate"])
+    run = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands]
+    # The comments and counters of iptables-save tell the time, and lifetimes of addresses run.
+    volatile = re.compile(r"^#.*$|\[\d+:\d+\]|\d+sec", re.MULTILINE)
+    return [volatile.sub("", out) for out in run]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_machine_stays_as_it_is():
+    before = machine_wide()
+    yield
+    assert machine_wide() == before
 
 
 @pytest.fixture(scope="module")

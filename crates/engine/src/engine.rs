@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wire::{Ethertype, Frame, Packet, TcpFlags, Transport, fragment, icmp_error};
+use wire::{Ethertype, Frame, Packet, Transport, fragment, icmp_error};
 
 use crate::fabric::{PortId, Time};
-use crate::flow::{Cached, EndKey, FlowTable, Place};
+use crate::flow::{Cached, Claim, EndKey, FlowTable, Place};
 use crate::fragment::FragmentTable;
 use crate::pipeline::{self, Decision, View};
 use crate::service::arp;
 use crate::tables::{Attached, Tables};
 use crate::trace::{Step, Trace, Untraced};
-use crate::verdict::{DropReason, Ethernet, Forward, Verdict};
+use crate::verdict::{DropReason, Ethernet, Verdict};
 
 /// Connections tracked at most. EC2 publishes no figure for its own limit; this bounds memory to some 300 MB.
 const CONNECTIONS: usize = 1 << 20;
@@ -68,8 +68,13 @@ impl Engine {
         Engine::new(tables, 0)
     }
 
-    /// Swaps the tables. Tracked connections go on, as EC2's do; every cached verdict is asked anew.
+    /// Swaps the tables. Tracked connections go on, as EC2's do, but for those of interfaces that left their port;
+    /// every cached verdict is asked anew.
     pub fn load(&mut self, tables: Arc<Tables>) {
+        let changed = self.core.tables.ports_changed(&tables);
+        if !changed.is_empty() {
+            self.core.flows.forget_ports(&changed);
+        }
         self.core.tables = tables;
         self.core.fragments.clear();
     }
@@ -133,7 +138,8 @@ struct Core {
     fragments: FragmentTable,
 }
 
-type Send<'a> = &'a mut dyn FnMut(PortId, &Frame);
+/// Takes each frame that leaves, with the port that it leaves by.
+type Output<'a> = &'a mut dyn FnMut(PortId, &Frame);
 
 impl Core {
     fn process(
@@ -142,7 +148,7 @@ impl Core {
         port: PortId,
         frame: &mut Frame,
         trace: &mut impl Trace,
-        send: Send<'_>,
+        send: Output<'_>,
     ) -> Result<(), DropReason> {
         frame.offload.validate(&frame.bytes).map_err(|_| DropReason::BadOffload)?;
         match Ethertype::of(&frame.bytes).map_err(DropReason::Malformed)? {
@@ -159,94 +165,43 @@ impl Core {
         port: PortId,
         frame: &mut Frame,
         trace: &mut impl Trace,
-        send: Send<'_>,
+        send: Output<'_>,
     ) -> Result<(), DropReason> {
         let packet = Packet::parse(&frame.bytes).map_err(DropReason::Malformed)?;
         let ethernet = Ethernet { src: packet.eth_src(), dst: packet.eth_dst() };
-        let fragment = packet.fragment();
-        if let Some(fragment) = fragment.filter(|fragment| fragment.offset > 0) {
-            let verdict = self.fragments.later(port, &packet, fragment, ethernet, now);
-            let forward = verdict.ok_or(DropReason::FragmentWithoutFirst)?;
-            return self.leave(port, forward, frame, &packet, trace, send);
+        let (forward, standing) = match self.stand(now, port, frame, &packet, ethernet, trace)? {
+            (Verdict::Forward(forward), standing) => (forward, standing),
+            (verdict, _) => return act(verdict, port, send),
+        };
+        if packet.mtu_len(&frame.offload) > usize::from(forward.mtu) && packet.dont_fragment() {
+            trace.note(|| Step::TooBig { mtu: forward.mtu });
+            let error = self.fragmentation_needed(port, frame, &packet, forward.mtu);
+            return act(error.map_or(Verdict::Drop(DropReason::TooBig), Verdict::Reply), port, send);
         }
 
-        let key = packet.flow_key();
+        // From here on the packet leaves: what it needs remembered is stored.
         let flags = match packet.transport() {
             Transport::Tcp { flags, .. } => Some(flags),
             _ => None,
         };
-        let known = self.known_flow((port, key), flags);
-        let generation = self.tables.generation;
-        // An ICMP error's own key says nothing: it belongs to the connection that it quotes.
-        if packet.quoted().is_none()
-            && fragment.is_none()
-            && let Some(place) = known
-            && let Some(forward) = self.flows.cached(place, generation, ethernet)
-        {
-            self.flows.touch(place, &key, forward.port, flags, now);
-            return self.leave(port, forward, frame, &packet, trace, send);
+        match standing {
+            Standing::Stateless => {}
+            Standing::Known(place, receiver) => self.flows.touch(place, &receiver, flags, now),
+            Standing::New(claim) => {
+                let Claim { receiver, .. } = claim;
+                let place = self.flows.commit(&claim, now);
+                let generation = self.tables.generation;
+                self.flows.remember(place, Cached { generation, ethernet, forward, receiver });
+                self.flows.touch(place, &receiver, flags, now);
+            }
         }
-
-        if let Transport::Icmp { kind: 3 | 11 | 12, .. } = packet.transport() {
-            // RFC 5508 REQ-3: an error is looked at before what it quotes is believed.
-            packet.verify_icmp(frame).map_err(DropReason::Malformed)?;
-            packet.quoted().ok_or(DropReason::BadQuote)?;
-        }
-        let view = View { tables: &self.tables, flows: &self.flows };
-        let Decision { verdict, claim } = pipeline::decide(&view, port, frame, &packet, trace);
-        let Verdict::Forward(forward) = verdict else { return act(verdict, port, send) };
-        if !self.too_big(forward, frame, &packet)
-            && let Some(claim) = claim
-        {
-            let place = self.flows.commit(&claim, now);
-            self.flows.remember(place, Cached { generation, ethernet, forward });
-            self.flows.touch(place, &key, forward.port, flags, now);
-        }
-        if let Some(fragment) = fragment {
+        if let Some(fragment) = packet.fragment().filter(|fragment| fragment.offset == 0) {
             self.fragments.first(port, &packet, fragment, ethernet, forward, now);
         }
-        self.leave(port, forward, frame, &packet, trace, send)
-    }
 
-    /// The connection that a packet belongs to; one that ended is forgotten when a SYN starts anew on its ports.
-    fn known_flow(&mut self, end: EndKey, flags: Option<TcpFlags>) -> Option<Place> {
-        let place = self.flows.find(&end)?;
-        if self.flows.reopens(place, &end.1, flags) {
-            self.flows.forget(place);
-            return None;
-        }
-        Some(place)
-    }
-
-    /// Whether the packet exceeds the way out and may not be cut: routers cut only whole datagrams without DF.
-    fn too_big(&self, forward: Forward, frame: &Frame, packet: &Packet) -> bool {
-        packet.mtu_len(&frame.offload) > usize::from(forward.mtu)
-            && (packet.dont_fragment() || frame.offload.is_gso())
-    }
-
-    fn leave(
-        &self,
-        port: PortId,
-        forward: Forward,
-        frame: &mut Frame,
-        packet: &Packet,
-        trace: &mut impl Trace,
-        send: Send<'_>,
-    ) -> Result<(), DropReason> {
-        if self.too_big(forward, frame, packet) {
-            trace.note(|| Step::TooBig { mtu: forward.mtu });
-            let router = match self.tables.attached(port) {
-                Some(Attached::Interface(_, interface)) => self.tables.subnet_of(interface).router,
-                _ => packet.dst(),
-            };
-            if let Some(error) = icmp_error::fragmentation_needed(frame, packet, router, forward.mtu) {
-                send(port, &error);
-            }
-            return Ok(());
-        }
-        forward.rewrite.apply_quoted(frame, packet, &forward.quoted);
+        forward.rewrite.apply_quoted(frame, &packet, &forward.quoted);
         if packet.mtu_len(&frame.offload) > usize::from(forward.mtu) {
-            for piece in fragment::split(frame, packet, usize::from(forward.mtu)) {
+            for piece in fragment::split(frame, &packet, usize::from(forward.mtu)) {
                 send(forward.port, &piece);
             }
         } else {
@@ -254,9 +209,68 @@ impl Core {
         }
         Ok(())
     }
+
+    /// The verdict on a packet, from what is known if it can be, and how the packet stands to what is known.
+    fn stand(
+        &self,
+        now: Time,
+        port: PortId,
+        frame: &Frame,
+        packet: &Packet,
+        ethernet: Ethernet,
+        trace: &mut impl Trace,
+    ) -> Result<(Verdict, Standing), DropReason> {
+        let fragment = packet.fragment();
+        if let Some(fragment) = fragment.filter(|fragment| fragment.offset > 0) {
+            let forward = self.fragments.later(port, packet, fragment, ethernet, now);
+            let forward = forward.ok_or(DropReason::FragmentWithoutFirst)?;
+            return Ok((Verdict::Forward(forward), Standing::Stateless));
+        }
+        // An ICMP error's own key says nothing: it belongs to the connection that it quotes.
+        if packet.quoted().is_none()
+            && fragment.is_none()
+            && let Some(place) = self.flows.find(&(port, packet.flow_key()), pipeline::opens(packet))
+            && let Some(cached) = self.flows.cached(place, self.tables.generation, ethernet)
+        {
+            return Ok((Verdict::Forward(cached.forward), Standing::Known(place, cached.receiver)));
+        }
+        if let Transport::Icmp { kind: 3 | 11 | 12, .. } = packet.transport() {
+            // RFC 5508 REQ-3: an error is looked at before what it quotes is believed.
+            packet.verify_icmp(frame).map_err(DropReason::Malformed)?;
+            packet.quoted().ok_or(DropReason::BadQuote)?;
+        }
+        let view = View { tables: &self.tables, flows: &self.flows };
+        let Decision { verdict, claim } = pipeline::decide(&view, port, frame, packet, trace);
+        Ok((verdict, claim.map_or(Standing::Stateless, Standing::New)))
+    }
+
+    /// The router's answer to a packet that exceeds the way out and must not be cut.
+    fn fragmentation_needed(
+        &self,
+        port: PortId,
+        frame: &Frame,
+        packet: &Packet,
+        mtu: u16,
+    ) -> Option<Box<Frame>> {
+        let router = match self.tables.attached(port) {
+            Some(Attached::Interface(_, interface)) => self.tables.subnet_of(interface).router,
+            _ => packet.dst(),
+        };
+        icmp_error::fragmentation_needed(frame, packet, router, mtu).map(Box::new)
+    }
 }
 
-fn act(verdict: Verdict, port: PortId, send: Send<'_>) -> Result<(), DropReason> {
+/// How a packet that is forwarded stands to the connections that are known.
+enum Standing {
+    /// It needs nothing remembered: an ICMP error, a fragment after the first.
+    Stateless,
+    /// It travels on a connection whose verdict is known, to this end.
+    Known(Place, EndKey),
+    /// It claims these.
+    New(Claim),
+}
+
+fn act(verdict: Verdict, port: PortId, send: Output<'_>) -> Result<(), DropReason> {
     match verdict {
         Verdict::Reply(reply) => {
             send(port, &reply);

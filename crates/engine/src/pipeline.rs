@@ -4,7 +4,7 @@
 //! stored if the verdict is to forward. The order is that of the AWS VPC user guide: source check, security group,
 //! route table, gateway, security group. Each step sees the packet as it looks at that point of its road.
 
-use wire::{FlowKey, FlowProto, Frame, Mac, Packet, Rewrite};
+use wire::{FlowKey, FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport};
 
 use crate::fabric::{PortId, Uplink};
 use crate::filter::{security_group, source_check};
@@ -18,6 +18,8 @@ use crate::verdict::{DropReason, Forward, Verdict};
 
 /// MTU inside a VPC, in bytes (EC2 user guide, "Network maximum transmission unit").
 pub const VPC_MTU: u16 = 9001;
+/// MTU at an internet gateway, in bytes (same page).
+const INTERNET_GATEWAY_MTU: u16 = 1500;
 
 /// A verdict, and what it needs stored.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Hop {
     pub(crate) key: FlowKey,
     /// The packet that it quotes, if it is an ICMP error.
     pub(crate) quoted: Option<FlowKey>,
+    /// Whether it is a TCP SYN, which opens a connection.
+    pub(crate) opening: bool,
     /// Edits so far.
     pub(crate) rewrite: Rewrite,
     /// Edits of the quoted packet so far.
@@ -56,6 +60,7 @@ pub(crate) fn decide(
     let hop = Hop {
         key: packet.flow_key(),
         quoted: packet.quoted().map(|quoted| quoted.flow_key()),
+        opening: opens(packet),
         rewrite: Rewrite::default(),
         rewrite_quoted: Rewrite::default(),
     };
@@ -73,6 +78,14 @@ pub(crate) fn decide(
     match road {
         Ok((forward, claim)) => Decision { verdict: Verdict::Forward(forward), claim },
         Err(reason) => Decision { verdict: Verdict::Drop(reason), claim: None },
+    }
+}
+
+/// Whether a packet opens a TCP connection.
+pub(crate) fn opens(packet: &Packet) -> bool {
+    match packet.transport() {
+        Transport::Tcp { flags, .. } => flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK),
+        _ => false,
     }
 }
 
@@ -108,13 +121,19 @@ fn from_interface(
     possible_destination(packet)?;
 
     let subnet = view.tables.subnet_of(interface);
-    if packet.eth_dst() == ROUTER_MAC && hop.key.dst.is_link_local() {
-        // Link-local services stand outside every security group (VPC user guide, "Security groups").
-        return to_service(view, port, hop, trace);
+    // The VPC's own services stand outside every security group (VPC user guide, "Security groups").
+    if packet.eth_dst() == ROUTER_MAC {
+        if hop.key.dst.is_link_local() {
+            return to_service(view, port, hop, trace);
+        }
+        if hop.key.dst == view.tables.vpc_of(interface).dns {
+            return Err(DropReason::NoSuchService);
+        }
     }
     pass_groups(view, interface, port, Direction::Egress, &hop, trace)?;
     if packet.eth_dst() != ROUTER_MAC {
-        let neighbor = *subnet.by_mac.get(&packet.eth_dst()).ok_or(DropReason::UnknownMac)?;
+        let neighbor = subnet.by_mac.get(&packet.eth_dst()).copied().filter(|&neighbor| neighbor != index);
+        let neighbor = neighbor.ok_or(DropReason::UnknownMac)?;
         trace.note(|| Step::Direct { subnet: subnet.id });
         let hop = hop.edited(Rewrite { eth_src: Some(interface.mac), ..Rewrite::default() });
         return deliver(view, (port, packet.flow_key()), neighbor, hop, trace);
@@ -122,9 +141,6 @@ fn from_interface(
 
     if hop.key.dst == subnet.router {
         return Err(DropReason::ForTheRouter);
-    }
-    if hop.key.dst == view.tables.vpc_of(interface).dns {
-        return Err(DropReason::NoSuchService);
     }
     let found = route::lookup(subnet, hop.key.dst);
     trace.note(|| Step::Route {
@@ -140,6 +156,9 @@ fn from_interface(
         Some(Target::Local) => {
             let vpc = view.tables.vpc_of(interface);
             let owner = *vpc.addresses.get(&hop.key.dst).ok_or(DropReason::NoSuchAddress)?;
+            if owner == index {
+                return Err(DropReason::RouteLeadsBack);
+            }
             deliver(view, sent, owner, hop, trace)
         }
         Some(Target::Interface(target, _)) if *target == index => Err(DropReason::RouteLeadsBack),
@@ -165,7 +184,8 @@ fn possible_destination(packet: &Packet) -> Result<(), DropReason> {
 fn to_internet(view: &View<'_>, sent: (PortId, FlowKey), hop: Hop, trace: &mut impl Trace) -> Road {
     if let Some((owner, private)) = view.tables.behind_public(hop.key.dst) {
         let hop = internet_gateway::inbound(view.tables, owner, private, hop, trace);
-        return deliver(view, sent, owner, hop, trace);
+        let (forward, claim) = deliver(view, sent, owner, hop, trace)?;
+        return Ok((Forward { mtu: INTERNET_GATEWAY_MTU, ..forward }, claim));
     }
     let uplink = view.tables.uplink.as_ref().ok_or(DropReason::NoUplink)?;
     let mac = *uplink.neighbors.get(&hop.key.dst).ok_or(DropReason::NoInternetHost)?;
@@ -185,11 +205,14 @@ fn from_internet(
         return Err(DropReason::NotForUs);
     }
     trace.note(|| Step::FromInternet { source: hop.key.src });
-    if source_check::martian(hop.key.src) {
-        return Err(DropReason::MartianSource);
-    }
     let (owner, private) =
         view.tables.behind_public(hop.key.dst).ok_or(DropReason::UnknownPublicAddress)?;
+    // Nobody out there has an address of ours: rules that trust the VPC's addresses must not trust a stranger.
+    let ours = view.tables.vpc_of(&view.tables.interfaces[owner]).cidr.contains(&hop.key.src)
+        || view.tables.behind_public(hop.key.src).is_some();
+    if ours || source_check::martian(hop.key.src) {
+        return Err(DropReason::MartianSource);
+    }
     let sent = (uplink.port, packet.flow_key());
     let hop = internet_gateway::inbound(view.tables, owner, private, hop, trace)
         .edited(Rewrite { eth_src: Some(ROUTER_MAC), ..Rewrite::default() });
@@ -230,7 +253,7 @@ fn pass_groups(
         (Direction::Egress, Some(quoted)) => (quoted.reversed(), hop.key.dst),
         (Direction::Ingress, Some(quoted)) => (quoted, hop.key.src),
     };
-    if view.flows.tracks(&(port, own)) {
+    if view.flows.find(&(port, own), hop.opening).is_some() {
         trace.note(|| Step::Tracked { direction });
         return Ok(());
     }
@@ -253,7 +276,7 @@ fn to_service(view: &View<'_>, port: PortId, hop: Hop, trace: &mut impl Trace) -
         ..Rewrite::default()
     });
     let receiver = (services.port, hop.key.reversed());
-    let taken = view.flows.find(&receiver).and_then(|place| view.flows.other_end(place));
+    let taken = view.flows.find(&receiver, hop.opening).map(|place| view.flows.other_end(place));
     if taken.is_some_and(|other| other != sent) {
         return Err(DropReason::FlowConflict);
     }
@@ -263,8 +286,8 @@ fn to_service(view: &View<'_>, port: PortId, hop: Hop, trace: &mut impl Trace) -
 /// A server's answer goes back to the port, and under the destination, that its question came from.
 fn from_services(view: &View<'_>, port: PortId, hop: Hop, trace: &mut impl Trace) -> Road {
     let sent = (port, hop.key);
-    let place = view.flows.find(&sent).ok_or(DropReason::NoFlow)?;
-    let (asker, question) = view.flows.other_end(place).ok_or(DropReason::NoFlow)?;
+    let place = view.flows.find(&sent, hop.opening).ok_or(DropReason::NoFlow)?;
+    let (asker, question) = view.flows.other_end(place);
     let Some(Attached::Interface(_, interface)) = view.tables.attached(asker) else {
         return Err(DropReason::NoPort);
     };
@@ -284,7 +307,7 @@ fn leave(view: &View<'_>, sent: (PortId, FlowKey), port: PortId, mtu: u16, hop: 
     if hop.quoted.is_some() {
         return Ok((forward, None));
     }
-    let claim = Claim { sender: sent, receiver: (port, hop.key.reversed()) };
+    let claim = Claim { sender: sent, receiver: (port, hop.key.reversed()), opening: hop.opening };
     view.flows.admits(&claim)?;
     Ok((forward, Some(claim)))
 }

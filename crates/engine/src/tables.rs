@@ -1,6 +1,6 @@
 //! The desired world compiled into immutable answers: which interface, which route, which rule.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 use ahash::RandomState;
@@ -59,6 +59,7 @@ pub(crate) struct Interface {
 
 #[derive(Debug)]
 pub(crate) struct Vpc {
+    pub(crate) cidr: Ipv4Net,
     pub(crate) dns: Ipv4Addr,
     pub(crate) domain: String,
     pub(crate) internet_gateway: Option<InternetGatewayId>,
@@ -142,6 +143,12 @@ impl Tables {
         self.uplink.as_ref()
     }
 
+    /// The ports that another interface, or none, stands on in `later`.
+    pub(crate) fn ports_changed(&self, later: &Tables) -> BTreeSet<PortId> {
+        let ports = self.ports.keys().copied();
+        ports.filter(|&port| self.interface_at(port) != later.interface_at(port)).collect()
+    }
+
     pub(crate) fn attached(&self, port: PortId) -> Option<Attached<'_>> {
         if let Some(&index) = self.ports.get(&port) {
             return Some(Attached::Interface(index, &self.interfaces[index]));
@@ -170,6 +177,7 @@ impl Tables {
         for vpc in region.vpcs().values() {
             vpcs.insert(vpc.id, self.vpcs.len());
             self.vpcs.push(Vpc {
+                cidr: vpc.cidr,
                 dns: vpc.dns(),
                 domain: region.key().region.domain(),
                 internet_gateway: region.internet_gateway_of(vpc.id),

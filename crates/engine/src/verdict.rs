@@ -1,6 +1,11 @@
 //! The end of a packet's road, and the one list of reasons for dropping it.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
 use wire::{Frame, Mac, Malformed, Rewrite};
 
 use crate::fabric::PortId;
@@ -34,7 +39,7 @@ pub struct Forward {
 macro_rules! drop_reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $label:literal,)+) => {
         /// Why a packet was dropped. The label is the metric's label and the name in every listing.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum DropReason {
             $($(#[doc = $doc])+ $name,)+
             /// The bytes are not a well-formed packet; the parser's reason says where they fail.
@@ -83,13 +88,14 @@ drop_reasons! {
     DestinationCheck = "DestinationCheck",
     /// An ARP packet named a sender that the interface does not own.
     SpoofedArp = "SpoofedArp",
-    /// The source address can never be a sender (unspecified, loopback, multicast, broadcast).
+    /// The source address can never be a sender (unspecified, loopback, multicast, broadcast), or not out there: a
+    /// packet from the internet names a sender inside.
     MartianSource = "MartianSource",
     /// Broadcast does not work in a VPC.
     Broadcast = "Broadcast",
     /// Multicast does not work in a VPC.
     Multicast = "Multicast",
-    /// The frame is for a MAC address that nobody in the subnet has.
+    /// The frame is for a MAC address that nobody else in the subnet has.
     UnknownMac = "UnknownMac",
     /// An instance played DHCP server.
     RogueDhcpServer = "RogueDhcpServer",
@@ -134,13 +140,44 @@ drop_reasons! {
     FragmentWithoutFirst = "FragmentWithoutFirst",
     /// The table of connections is full.
     FlowTableFull = "FlowTableFull",
+    /// The packet exceeds the way out, must not be cut, and is one that no router answers (an ICMP error, a fragment).
+    TooBig = "TooBig",
     /// The machine's kernel refused to send the frame.
     SendFailed = "SendFailed",
 }
 
-impl std::fmt::Display for DropReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+impl FromStr for DropReason {
+    type Err = UnknownReason;
+
+    fn from_str(label: &str) -> Result<DropReason, UnknownReason> {
+        let malformed = Malformed::ALL.iter().map(|&reason| DropReason::Malformed(reason));
+        let mut all = DropReason::ALL.iter().copied().chain(malformed);
+        all.find(|reason| reason.label() == label).ok_or(UnknownReason)
+    }
+}
+
+/// A text that is not the label of a [`DropReason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a reason for dropping packets")]
+pub struct UnknownReason;
+
+// As its label: reasons are keys of JSON objects.
+impl Serialize for DropReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.label())
+    }
+}
+
+impl<'de> Deserialize<'de> for DropReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DropReason, D::Error> {
+        let label = Cow::<'_, str>::deserialize(deserializer)?;
+        label.parse().map_err(de::Error::custom)
     }
 }
 

@@ -51,12 +51,32 @@ impl Pair {
         };
         let (left, right) = (index("left"), index("right"));
         let socket = namespace.run(PacketSocket::open).unwrap().unwrap();
-        Pair { _namespace: namespace, socket, left, right }
+        let mut pair = Pair { _namespace: namespace, socket, left, right };
+        pair.wait_for_carrier();
+        pair
+    }
+
+    /// A link that was set up drops frames until a kernel worker has seen its carrier.
+    fn wait_for_carrier(&mut self) {
+        let probe = build::ethernet(Mac([2, 0, 0, 0, 0, 1]), Mac::BROADCAST, 0x0806, &[0; 46]);
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            // A queue that does not work yet may say so, or not.
+            let _ = self.socket.split().1.send(self.left, &probe);
+            if !self.arrivals_within(1, Duration::from_millis(20)).is_empty() {
+                return;
+            }
+            assert!(Instant::now() < until, "the links do not come up");
+        }
     }
 
     /// The next frames, at least `count` unless a second passes.
     fn arrivals(&mut self, count: usize) -> Vec<Arrival> {
-        let until = Instant::now() + Duration::from_secs(1);
+        self.arrivals_within(count, Duration::from_secs(1))
+    }
+
+    fn arrivals_within(&mut self, count: usize, time: Duration) -> Vec<Arrival> {
+        let until = Instant::now() + time;
         let mut all = Vec::new();
         while all.len() < count {
             let left = until.saturating_duration_since(Instant::now());

@@ -27,6 +27,9 @@ pub fn split(frame: &Frame, packet: &Packet, mtu: usize) -> Vec<Frame> {
 /// The UDP datagrams of a GSO frame.
 fn datagrams(frame: &Frame, packet: &Packet) -> Vec<Frame> {
     let (headers, payload) = frame.bytes.split_at(packet.payload_offset());
+    // As they are now: the frame may have been edited since it was parsed.
+    let ip = Ipv4Packet::new_unchecked(&headers[ETHERNET_LEN..]);
+    let (src, dst) = (ip.src_addr(), ip.dst_addr());
     let segments = payload.chunks(usize::from(frame.offload.gso_size).max(1));
     let one = |(number, segment): (usize, &[u8])| {
         let mut datagram = Frame::new([headers, segment].concat());
@@ -39,7 +42,7 @@ fn datagrams(frame: &Frame, packet: &Packet) -> Vec<Frame> {
         let len = transport.len() as u16;
         let mut udp = UdpPacket::new_unchecked(transport);
         udp.set_len(len);
-        udp.fill_checksum(&packet.src().into(), &packet.dst().into());
+        udp.fill_checksum(&src.into(), &dst.into());
         datagram
     };
     segments.enumerate().map(one).collect()

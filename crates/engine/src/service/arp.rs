@@ -19,7 +19,7 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
         Some(Attached::Interface(_, interface)) => {
             let unknown = request.sender_ip.is_unspecified();
             let own = unknown || !interface.source_dest_check || interface.addresses.contains_key(&request.sender_ip);
-            if request.sender_mac != interface.mac {
+            if request.sender_mac != interface.mac || frame.bytes.get(6..12) != Some(&interface.mac.0[..]) {
                 return Verdict::Drop(DropReason::SpoofedMac);
             }
             if !own {

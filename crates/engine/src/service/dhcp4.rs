@@ -3,7 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use smoltcp::wire::{DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr};
+use smoltcp::wire::{
+    ArpHardware, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption,
+    DhcpPacket, DhcpRepr, EthernetAddress,
+};
 use wire::{Frame, Mac, Packet, build};
 
 use crate::pipeline::VPC_MTU;
@@ -16,29 +19,42 @@ pub(crate) const CLIENT_PORT: u16 = DHCP_CLIENT_PORT;
 /// Seconds (VPC user guide, "DHCP option sets").
 const LEASE: u32 = 3600;
 
-/// Option codes of RFC 2132 that smoltcp does not name.
+/// RFC 2131 section 3: what the options begin with.
+const MAGIC_NUMBER: u32 = 0x6382_5363;
+
+/// Option codes of RFC 2132.
+const REQUESTED_IP: u8 = 50;
+const MESSAGE_TYPE: u8 = 53;
+const SERVER_IDENTIFIER: u8 = 54;
 const DNS_SERVERS: u8 = 6;
 const HOST_NAME: u8 = 12;
 const DOMAIN_NAME: u8 = 15;
 const INTERFACE_MTU: u8 = 26;
 const BROADCAST: u8 = 28;
 
+/// As much of a client's message as its answer depends on. Who asks is known by the port, not by the client
+/// identifier: what that says does not matter.
+struct Request {
+    kind: DhcpMessageType,
+    transaction_id: u32,
+    client_ip: Ipv4Addr,
+    requested_ip: Option<Ipv4Addr>,
+    server: Option<Ipv4Addr>,
+    broadcast: bool,
+}
+
 /// Answers one message to port 67 from `interface`.
 pub(crate) fn answer(tables: &Tables, interface: &Interface, frame: &Frame, packet: &Packet) -> Verdict {
     let bad = Verdict::Drop(DropReason::BadDhcp);
-    let payload = packet.payload(&frame.bytes);
-    let Ok(message) = DhcpPacket::new_checked(payload) else { return bad };
-    let Ok(request) = DhcpRepr::parse(&message) else { return bad };
-    if request.client_hardware_address.0 != interface.mac.0 {
-        return bad;
-    }
+    let Some(request) = parse(packet.payload(&frame.bytes), interface.mac) else { return bad };
     let router = tables.subnet_of(interface).router;
-    if request.server_identifier.is_some_and(|server| server != router) {
+    if request.server.is_some_and(|server| server != router) {
         // Another server was chosen (RFC 2131 section 4.3.2).
         return bad;
     }
+    // SELECTING and INIT-REBOOT name the address in the option, RENEWING and REBINDING in the header.
     let wanted = request.requested_ip.unwrap_or(request.client_ip);
-    let kind = match request.message_type {
+    let kind = match request.kind {
         DhcpMessageType::Discover => DhcpMessageType::Offer,
         DhcpMessageType::Request if wanted == interface.primary => DhcpMessageType::Ack,
         DhcpMessageType::Request => DhcpMessageType::Nak,
@@ -53,12 +69,32 @@ pub(crate) fn answer(tables: &Tables, interface: &Interface, frame: &Frame, pack
     }
 }
 
-fn reply(
-    tables: &Tables,
-    interface: &Interface,
-    request: &DhcpRepr<'_>,
-    kind: DhcpMessageType,
-) -> Option<Frame> {
+/// A client's own message: of the interface's hardware address, and not through a relay.
+fn parse(payload: &[u8], mac: Mac) -> Option<Request> {
+    let message = DhcpPacket::new_checked(payload).ok()?;
+    let well_formed = message.opcode() == DhcpOpCode::Request
+        && message.magic_number() == MAGIC_NUMBER
+        && (message.hardware_type(), message.hardware_len()) == (ArpHardware::Ethernet, 6);
+    if !well_formed
+        || message.client_hardware_address().0 != mac.0
+        || !message.relay_agent_ip().is_unspecified()
+    {
+        return None;
+    }
+    let option = |kind: u8| message.options().find(|option| option.kind == kind).map(|option| option.data);
+    let address = |kind: u8| option(kind).and_then(|data| <[u8; 4]>::try_from(data).ok()).map(Ipv4Addr::from);
+    let &[kind] = option(MESSAGE_TYPE)? else { return None };
+    Some(Request {
+        kind: kind.into(),
+        transaction_id: message.transaction_id(),
+        client_ip: message.client_ip(),
+        requested_ip: address(REQUESTED_IP),
+        server: address(SERVER_IDENTIFIER),
+        broadcast: message.flags().contains(DhcpFlags::BROADCAST),
+    })
+}
+
+fn reply(tables: &Tables, interface: &Interface, request: &Request, kind: DhcpMessageType) -> Option<Frame> {
     let subnet = tables.subnet_of(interface);
     let vpc = tables.vpc_of(interface);
     let dns = vpc.dns.octets();
@@ -72,14 +108,15 @@ fn reply(
         DhcpOption { kind: BROADCAST, data: &broadcast },
     ];
     let refused = kind == DhcpMessageType::Nak;
-    let informed = request.message_type == DhcpMessageType::Inform;
+    let informed = request.kind == DhcpMessageType::Inform;
     let leased = !refused && !informed;
     let answer = DhcpRepr {
         message_type: kind,
         transaction_id: request.transaction_id,
         secs: 0,
-        client_hardware_address: request.client_hardware_address,
-        client_ip: if refused { Ipv4Addr::UNSPECIFIED } else { request.client_ip },
+        client_hardware_address: EthernetAddress(interface.mac.0),
+        // As RFC 2131 table 3 has it: an offer and a refusal leave it zero.
+        client_ip: if kind == DhcpMessageType::Ack { request.client_ip } else { Ipv4Addr::UNSPECIFIED },
         your_ip: if leased { interface.primary } else { Ipv4Addr::UNSPECIFIED },
         server_ip: Ipv4Addr::UNSPECIFIED,
         router: (!refused).then_some(subnet.router),
@@ -100,11 +137,13 @@ fn reply(
     let mut payload = vec![0; answer.buffer_len()];
     answer.emit(&mut DhcpPacket::new_unchecked(&mut payload[..])).ok()?;
 
-    // Who has no address yet, or asks for it, hears by broadcast (RFC 2131 section 4.1).
-    let (mac, address) = if refused || request.broadcast {
+    // RFC 2131 section 4.1: who has an address hears there; who has none, or asks for it, by broadcast.
+    let (mac, address) = if refused {
         (Mac::BROADCAST, Ipv4Addr::BROADCAST)
     } else if !request.client_ip.is_unspecified() {
         (interface.mac, request.client_ip)
+    } else if request.broadcast {
+        (Mac::BROADCAST, Ipv4Addr::BROADCAST)
     } else {
         (interface.mac, interface.primary)
     };
