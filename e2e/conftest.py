@@ -87,14 +87,20 @@ class Lab:
     def instance(self, name):
         return next(i for i in self.status()["instances"] if name in (i["id"], i["name"], i["logical"]))
 
-    def host(self, name):
-        return next(host for host in self.status()["hosts"] if host["name"] == name)
+    def host_directory(self, name):
+        """Where a host of the lab keeps its console and its record."""
+        host = next(host for host in self.status()["hosts"] if host["name"] == name)
+        return pathlib.Path(host["machine"]["state_dir"])
 
     def traceroute(self, who, destination, *flags):
         """The hops that answered, as (address or "*", milliseconds)."""
         out = self.exec(who, "traceroute", "-n", "-q", "1", "-w", "2", *flags, destination).stdout
         hops = [line.split() for line in out.splitlines()[1:]]
         return [(hop[1], float(hop[2]) if len(hop) > 2 else None) for hop in hops]
+
+    def wait_for_port(self, who, port):
+        """Waits until a program in the machine listens on a TCP port: `lab up` waits only until it runs."""
+        until(lambda: self.exec(who, "ss", "-Hltn", f"sport = :{port}").stdout, timeout=60)
 
     def capture(self, who, device, *expression):
         return Capture(self, who, device, expression)

@@ -60,7 +60,10 @@ impl Engine {
     /// An engine with these tables and no connections. `seed` keeps its hash tables from being attacked.
     pub fn new(tables: Arc<Tables>, seed: u64) -> Engine {
         let flows = FlowTable::new(CONNECTIONS, seed);
-        Engine { core: Core { tables, flows, fragments: FragmentTable::default() }, counters: Counters::default() }
+        Engine {
+            core: Core { tables, flows, fragments: FragmentTable::default() },
+            counters: Counters::default(),
+        }
     }
 
     /// An engine of these tables without connections, to try packets on.
@@ -90,7 +93,13 @@ impl Engine {
     }
 
     /// Takes one frame from a port; calls `send` for each frame that leaves, which may have edited `frame` itself.
-    pub fn receive(&mut self, now: Time, port: PortId, frame: &mut Frame, send: &mut dyn FnMut(PortId, &Frame)) {
+    pub fn receive(
+        &mut self,
+        now: Time,
+        port: PortId,
+        frame: &mut Frame,
+        send: &mut dyn FnMut(PortId, &Frame),
+    ) {
         let Engine { core, counters } = self;
         counters.at(port).received += 1;
         let mut counted = |to: PortId, frame: &Frame| {

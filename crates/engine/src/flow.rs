@@ -231,7 +231,9 @@ impl FlowTable {
 impl Flow {
     fn advance(&mut self, answer: bool, flags: Option<TcpFlags>, now: Time) {
         self.state = match (self.state, flags) {
-            (_, Some(flags)) if flags.contains(TcpFlags::RST) || flags.contains(TcpFlags::FIN) => State::Closing,
+            (_, Some(flags)) if flags.contains(TcpFlags::RST) || flags.contains(TcpFlags::FIN) => {
+                State::Closing
+            }
             (State::Opening, Some(flags)) if answer && flags.contains(TcpFlags::ACK) => State::Established,
             (State::Single, _) if answer => State::Stream,
             (state, _) => state,

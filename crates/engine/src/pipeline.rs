@@ -205,8 +205,7 @@ fn from_internet(
         return Err(DropReason::NotForUs);
     }
     trace.note(|| Step::FromInternet { source: hop.key.src });
-    let (owner, private) =
-        view.tables.behind_public(hop.key.dst).ok_or(DropReason::UnknownPublicAddress)?;
+    let (owner, private) = view.tables.behind_public(hop.key.dst).ok_or(DropReason::UnknownPublicAddress)?;
     // Nobody out there has an address of ours: rules that trust the VPC's addresses must not trust a stranger.
     let ours = view.tables.vpc_of(&view.tables.interfaces[owner]).cidr.contains(&hop.key.src)
         || view.tables.behind_public(hop.key.src).is_some();
@@ -220,13 +219,7 @@ fn from_internet(
 }
 
 /// Hands the packet to an interface of the VPC: destination check, security groups, port.
-fn deliver(
-    view: &View<'_>,
-    sent: (PortId, FlowKey),
-    owner: usize,
-    hop: Hop,
-    trace: &mut impl Trace,
-) -> Road {
+fn deliver(view: &View<'_>, sent: (PortId, FlowKey), owner: usize, hop: Hop, trace: &mut impl Trace) -> Road {
     let receiver = &view.tables.interfaces[owner];
     source_check::check(receiver, Direction::Ingress, hop.key.dst, trace)?;
     let port = receiver.port.ok_or(DropReason::NoPort)?;

@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use ahash::RandomState;
 use ipnet::Ipv4Net;
 use model::{
-    InstanceId, InternetGatewayId, Region, RouteState, RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VpcId,
+    InstanceId, InternetGatewayId, Region, RouteState, RouteTableId, RouteTarget, SecurityGroupId, SubnetId,
+    VpcId,
 };
 use prefix_trie::PrefixMap;
 use wire::Mac;
@@ -252,7 +253,7 @@ impl Tables {
                 primary: interface.private_ip,
                 addresses,
                 source_dest_check: interface.source_dest_check,
-                groups: interface.groups.iter().copied().collect(),
+                groups: interface.groups.clone(),
                 egress: Rules::compile(region, interface, model::Direction::Egress),
                 ingress: Rules::compile(region, interface, model::Direction::Ingress),
                 host_name: interface.host_name(),

@@ -151,11 +151,15 @@ impl fmt::Display for Step {
                 };
                 write!(f, "{gateway}: {role} {from} becomes {to}")
             }
-            Step::Service { address } => write!(f, "link-local service {address}, which knows the caller by its port"),
+            Step::Service { address } => {
+                write!(f, "link-local service {address}, which knows the caller by its port")
+            }
             Step::ToInternet { destination } => write!(f, "out to the internet, for {destination}"),
             Step::FromInternet { source } => write!(f, "in from the internet, sent by {source}"),
             Step::Deliver { interface, instance } => write!(f, "delivered to {}", Owner(interface, instance)),
-            Step::TooBig { mtu } => write!(f, "too big: the router answers \"fragmentation needed\", MTU {mtu}"),
+            Step::TooBig { mtu } => {
+                write!(f, "too big: the router answers \"fragmentation needed\", MTU {mtu}")
+            }
             Step::Dropped(reason) => write!(f, "DROPPED ({reason}): {}", reason.meaning()),
         }
     }

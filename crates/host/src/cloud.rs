@@ -62,8 +62,11 @@ pub fn add_instances(
     plan.namespaces.entry(names.fabric()).or_default();
     for instance in region.instances().values() {
         let namespace = names.of_instance(instance.id);
-        let guest =
-            NamespacePlan { forwarding: forwarding(instance.id), leave_addresses: true, ..NamespacePlan::default() };
+        let guest = NamespacePlan {
+            forwarding: forwarding(instance.id),
+            leave_addresses: true,
+            ..NamespacePlan::default()
+        };
         plan.namespaces.insert(namespace.clone(), guest);
         let interfaces = instance.interfaces.iter().filter_map(|id| region.interfaces().get(id));
         for (index, interface) in interfaces.enumerate() {

@@ -1,6 +1,6 @@
 //! What runs on the machines of a lab: masquerading rules, tunnels, declared programs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -12,6 +12,9 @@ use crate::file::Lab;
 use crate::plan::namespace;
 use crate::template::ResourceType;
 use crate::world::{Masquerade, Member, Tunnel, TunnelEnd};
+
+/// The machine's own resolver cannot be reached from a lab: a host that asked it would wait for nothing.
+const NO_RESOLVER: [&str; 2] = ["/etc/resolv.conf", "# There is no name server in this lab.\n"];
 
 /// Seconds between the packets that tell `b` where `a` is, and keep translations on the way alive.
 const PING_SECONDS: u32 = 2;
@@ -36,7 +39,7 @@ pub fn host_machines(lab: &Lab, deployment: &Deployment, directory: &Path) -> Ve
             hostname: name.clone(),
             namespace: namespace(&lab.name, name),
             state_dir: directory.join(name),
-            files: std::collections::BTreeMap::new(),
+            files: BTreeMap::from([NO_RESOLVER.map(str::to_owned).into()]),
             dhcp: None,
             commands: programs.commands,
             processes: programs.processes,

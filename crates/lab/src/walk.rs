@@ -169,7 +169,8 @@ impl<'a> Scene<'a> {
         let called = |logical: &str, instance: &Instance| {
             logical == name || instance.id.to_string() == name || instance.name() == Some(name)
         };
-        let found: Vec<_> = self.instances().filter(|(logical, instance)| called(logical, instance)).collect();
+        let found: Vec<_> =
+            self.instances().filter(|(logical, instance)| called(logical, instance)).collect();
         match found[..] {
             [(logical, _)] => Ok(Member::Instance(logical.to_owned())),
             [] => Err(Unanswerable::NoSuchName { name: name.to_owned(), known: self.known_names() }),
@@ -201,7 +202,8 @@ impl<'a> Scene<'a> {
     }
 
     fn known_names(&self) -> Vec<String> {
-        let instances = self.instances().map(|(logical, instance)| instance.name().unwrap_or(logical).to_owned());
+        let instances =
+            self.instances().map(|(logical, instance)| instance.name().unwrap_or(logical).to_owned());
         self.lab.world.hosts.keys().cloned().chain(instances).collect()
     }
 

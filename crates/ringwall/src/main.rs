@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         Command::MachineInit { spec } => return host::machine::init_main(&spec),
         Command::Daemon(flags) => daemon::run(&flags),
         Command::Lab { command: LabCommand::Up(flags) } => command::lab::up(&flags),
-        Command::Lab { command: LabCommand::Status { json, name } } => command::lab::status(name.as_deref(), json),
+        Command::Lab { command: LabCommand::Status { json, name } } => {
+            command::lab::status(name.as_deref(), json)
+        }
         Command::Lab { command: LabCommand::Down { name } } => command::lab::down(name.as_deref()),
         Command::Exec(flags) => command::exec::exec(&flags),
         Command::Explain(flags) => command::explain::explain(&flags),

@@ -24,7 +24,8 @@ pub(crate) fn failure(failure: &Failure) {
 pub(crate) fn status(status: &Status) -> Result<(), Failure> {
     print(|out| {
         writeln!(out, "lab {} ({})", status.name, status.region)?;
-        let mut rows = vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "NAMESPACE"].map(str::to_owned)];
+        let mut rows =
+            vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "NAMESPACE"].map(str::to_owned)];
         rows.extend(status.instances.iter().map(|instance| {
             [
                 instance.id.clone(),
@@ -136,7 +137,8 @@ fn address(address: Option<Ipv4Addr>) -> String {
 
 /// Rows in columns as wide as their widest cell.
 fn table<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> io::Result<()> {
-    let widths: [usize; N] = std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
     for row in rows {
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;

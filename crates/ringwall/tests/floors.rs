@@ -1,4 +1,5 @@
 //! The house stands on its floors: an arrow between crates never points up, and the pure floors stay pure.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -20,14 +21,29 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["wire", "model", "engine"];
 
 /// What would bring one of these in, directly or through others.
-const IMPURE: &[&str] =
-    &["tokio", "mio", "socket2", "rand", "getrandom", "rustix", "nix", "libc", "chrono", "time", "rtnetlink", "hyper"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "mio",
+    "socket2",
+    "rand",
+    "getrandom",
+    "rustix",
+    "nix",
+    "libc",
+    "chrono",
+    "time",
+    "rtnetlink",
+    "hyper",
+];
 
 #[test]
 fn no_arrow_points_up() {
     let metadata = metadata();
     let ours: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| *name).collect();
-    let members: BTreeSet<String> = packages(&metadata).map(|package| text(package, "name")).filter(|name| ours.contains(name.as_str())).collect();
+    let members: BTreeSet<String> = packages(&metadata)
+        .map(|package| text(package, "name"))
+        .filter(|name| ours.contains(name.as_str()))
+        .collect();
     let workspace = metadata["workspace_members"].as_array().unwrap().len();
     assert_eq!(members.len(), workspace, "every crate of the workspace has its floor written down here");
 
@@ -72,7 +88,8 @@ fn normal_dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
         let normal = node["deps"].as_array().unwrap().iter().filter(|dependency| {
             dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null())
         });
-        let built_with = normal.map(|dependency| names[&text(dependency, "pkg")].clone()).collect::<BTreeSet<_>>();
+        let built_with =
+            normal.map(|dependency| names[&text(dependency, "pkg")].clone()).collect::<BTreeSet<_>>();
         graph.entry(names[&text(node, "id")].clone()).or_insert_with(BTreeSet::new).extend(built_with);
     }
     graph

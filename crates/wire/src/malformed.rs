@@ -2,7 +2,17 @@
 
 /// What is wrong with a frame that cannot be parsed. Each is a reason to drop it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    thiserror::Error,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub enum Malformed {
     /// Shorter than an Ethernet header.

@@ -31,7 +31,11 @@ enum PeerSet {
 
 impl Rules {
     /// The rules of all groups of `interface`, references resolved to their members' private addresses.
-    pub(crate) fn compile(region: &Region, interface: &NetworkInterface, direction: model::Direction) -> Rules {
+    pub(crate) fn compile(
+        region: &Region,
+        interface: &NetworkInterface,
+        direction: model::Direction,
+    ) -> Rules {
         let groups = interface.groups.iter().filter_map(|id| region.security_groups().get(id));
         let rules = groups.flat_map(|group| {
             group.rules().filter(move |rule| rule.direction == direction).map(|rule| Compiled {

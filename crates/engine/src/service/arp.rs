@@ -18,7 +18,9 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
         None => return Verdict::Drop(DropReason::UnknownPort),
         Some(Attached::Interface(_, interface)) => {
             let unknown = request.sender_ip.is_unspecified();
-            let own = unknown || !interface.source_dest_check || interface.addresses.contains_key(&request.sender_ip);
+            let own = unknown
+                || !interface.source_dest_check
+                || interface.addresses.contains_key(&request.sender_ip);
             if request.sender_mac != interface.mac || frame.bytes.get(6..12) != Some(&interface.mac.0[..]) {
                 return Verdict::Drop(DropReason::SpoofedMac);
             }
@@ -31,7 +33,9 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
         Some(Attached::Uplink(uplink)) => tables.behind_public(request.target_ip).map(|_| uplink.mac),
     };
     match target {
-        Some(mac) if request.operation == Operation::Request => Verdict::Reply(Box::new(arp::reply(mac, &request))),
+        Some(mac) if request.operation == Operation::Request => {
+            Verdict::Reply(Box::new(arp::reply(mac, &request)))
+        }
         // Answers and announcements change nothing: the VPC knows who has which address.
         _ => Verdict::Consumed,
     }
@@ -45,7 +49,10 @@ fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp)
     if interface.addresses.contains_key(&target) {
         return None;
     }
-    if target == subnet.router || link_local::on_link(target) || (target == vpc.dns && subnet.cidr.contains(&target)) {
+    if target == subnet.router
+        || link_local::on_link(target)
+        || (target == vpc.dns && subnet.cidr.contains(&target))
+    {
         return Some(ROUTER_MAC);
     }
     let neighbor = &tables.interfaces[*vpc.addresses.get(&target)?];

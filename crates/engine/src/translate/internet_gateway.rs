@@ -41,7 +41,12 @@ pub(crate) fn inbound(
     let public = hop.key.dst;
     let interface = &tables.interfaces[owner];
     if let Some(gateway) = tables.vpc_of(interface).internet_gateway {
-        trace.note(|| Step::InternetGateway { gateway, direction: Direction::Ingress, from: public, to: private });
+        trace.note(|| Step::InternetGateway {
+            gateway,
+            direction: Direction::Ingress,
+            from: public,
+            to: private,
+        });
     }
     let hop = hop.edited(Rewrite { dst: Some(private), ..Rewrite::default() });
     match hop.quoted {

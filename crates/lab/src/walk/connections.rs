@@ -27,7 +27,12 @@ impl Connections {
     }
 
     /// A leaving packet as it is sent. `source` is the new source if a rule masquerades this connection.
-    pub(crate) fn translate(&mut self, at: &Member, probe: Probe, source: Option<std::net::Ipv4Addr>) -> Probe {
+    pub(crate) fn translate(
+        &mut self,
+        at: &Member,
+        probe: Probe,
+        source: Option<std::net::Ipv4Addr>,
+    ) -> Probe {
         // Errors belong to the connection they quote, which is the other machine's business on this way.
         if probe.quoted.is_some() {
             return probe;

@@ -91,15 +91,21 @@ impl<'a> Machine<'a> {
         let port = scene.port_of(interface.id)?;
         let address = Ipv4Net::new(interface.private_ip, subnet.cidr.prefix_len()).ok()?;
         let leg = Leg { device: FIRST_LINK, address, link: Link::Fabric { port, mac: Mac(interface.mac.0) } };
-        let default =
-            Route { destination: Ipv4Net::default(), device: FIRST_LINK.to_owned(), gateway: Some(subnet.router()) };
+        let default = Route {
+            destination: Ipv4Net::default(),
+            device: FIRST_LINK.to_owned(),
+            gateway: Some(subnet.router()),
+        };
         let forwarding = match guest {
             Some(guest) if guest.forward => Forwarding::On,
             _ if interface.source_dest_check => Forwarding::Off,
             _ => Forwarding::Undeclared,
         };
         let masquerade = guest.map_or(&[][..], |guest| &guest.masquerade);
-        Some(Machine { forwarding, legs: vec![leg], routes: vec![default], masquerade }.with_tunnels(scene, member))
+        Some(
+            Machine { forwarding, legs: vec![leg], routes: vec![default], masquerade }
+                .with_tunnels(scene, member),
+        )
     }
 
     /// Whether the machine has this address itself.

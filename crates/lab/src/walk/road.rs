@@ -78,7 +78,9 @@ fn notes(scene: &Scene<'_>, from: &Member, there: &Way, back: Option<&Way>) -> V
     let mut notes = Vec::new();
     if let Member::Instance(_) = from {
         let name = scene.name(from);
-        notes.push(format!("{name} is taken to use the routes that DHCP gave it; its guest may have set others"));
+        notes.push(format!(
+            "{name} is taken to use the routes that DHCP gave it; its guest may have set others"
+        ));
     }
     let guests: BTreeSet<_> =
         scene.instances().map(|(logical, instance)| instance.name().unwrap_or(logical)).collect();
@@ -147,7 +149,9 @@ impl<'a> Walker<'a> {
                 Point::Machine(member, device) => {
                     self.at_machine(&member, device.as_deref(), probe, depth, &mut stops, &mut forwarded)
                 }
-                Point::Fabric { port, src, dst } => self.at_fabric(port, (src, dst), probe, depth, &mut stops),
+                Point::Fabric { port, src, dst } => {
+                    self.at_fabric(port, (src, dst), probe, depth, &mut stops)
+                }
             };
             match next {
                 Next::Go(to, with) => (point, probe) = (to, with),
@@ -176,8 +180,13 @@ impl<'a> Walker<'a> {
         let Some(machine) = Machine::of(self.scene, member) else {
             return Next::End(self.dropped(&at, "the instance has no running interface".to_owned()));
         };
-        let mut stop =
-            Stop { depth, at: at.clone(), packet: arrived.key.to_string(), decisions: Vec::new(), visible: false };
+        let mut stop = Stop {
+            depth,
+            at: at.clone(),
+            packet: arrived.key.to_string(),
+            decisions: Vec::new(),
+            visible: false,
+        };
         let probe = self.connections.untranslate(member, arrived);
         if probe != arrived {
             stop.decisions.push(format!(
@@ -253,7 +262,9 @@ impl<'a> Walker<'a> {
             }
             Link::Fabric { port, mac } => match self.resolve(port, mac, leg.address.addr(), next_hop) {
                 Some(dst) => Next::Go(Point::Fabric { port, src: mac, dst }, probe),
-                None => Next::End(self.dropped(at, format!("nobody in its subnet has the address {next_hop}"))),
+                None => {
+                    Next::End(self.dropped(at, format!("nobody in its subnet has the address {next_hop}")))
+                }
             },
             Link::Tunnel { tunnel, own } => {
                 let dials = own.on == tunnel.a.on;
@@ -292,7 +303,8 @@ impl<'a> Walker<'a> {
         let probe = Probe { key: packet.flow_key(), quoted: packet.quoted().map(|quoted| quoted.flow_key()) };
         let tables = &self.scene.tables;
         if let Some(key) = tables.interface_at(out) {
-            let owner = self.scene.instances().find(|(_, instance)| instance.interfaces.contains(&key.interface));
+            let owner =
+                self.scene.instances().find(|(_, instance)| instance.interfaces.contains(&key.interface));
             return match owner {
                 Some((logical, _)) => {
                     let device = Some(FIRST_LINK.to_owned());
@@ -305,7 +317,10 @@ impl<'a> Walker<'a> {
             && let Some((host, interface)) = self.scene.lab.world.neighbor(INTERNET, probe.key.dst)
         {
             self.delay += interface.delay;
-            return Next::Go(Point::Machine(Member::Host(host.name.clone()), Some(interface.name.clone())), probe);
+            return Next::Go(
+                Point::Machine(Member::Host(host.name.clone()), Some(interface.name.clone())),
+                probe,
+            );
         }
         Next::End(Outcome::Delivered { at: "the cloud's own service".to_owned() })
     }
@@ -326,7 +341,8 @@ impl<'a> Walker<'a> {
             self.through(tunnel, true, depth, &mut Vec::new())?;
         }
         let (from, key) = if dials {
-            let unreachable = |walker: &Self| walker.dropped(&tunnel.name, "its far end has no public address".to_owned());
+            let unreachable =
+                |walker: &Self| walker.dropped(&tunnel.name, "its far end has no public address".to_owned());
             let remote =
                 *self.scene.deployment.tunnel_remotes.get(&tunnel.name).ok_or_else(|| unreachable(self))?;
             let dialler = Machine::of(self.scene, &tunnel.a.on).ok_or_else(|| unreachable(self))?;
@@ -355,7 +371,14 @@ impl<'a> Walker<'a> {
     }
 
     /// The address under which `to` hears an ICMP error from `at` about its packet, if it hears it.
-    fn error_from(&mut self, at: &Member, about: Probe, kind: (u8, u8), to: &Member, sent: FlowKey) -> Option<Ipv4Addr> {
+    fn error_from(
+        &mut self,
+        at: &Member,
+        about: Probe,
+        kind: (u8, u8),
+        to: &Member,
+        sent: FlowKey,
+    ) -> Option<Ipv4Addr> {
         let reporter = Machine::of(self.scene, at)?;
         let (leg, _) = reporter.route(about.key.src)?;
         let report = error(leg.address.addr(), about.key, kind);
@@ -364,7 +387,11 @@ impl<'a> Walker<'a> {
     }
 
     fn delay_of(&self, segment: &str, address: Ipv4Addr) -> Duration {
-        self.scene.lab.world.neighbor(segment, address).map_or(Duration::ZERO, |(_, interface)| interface.delay)
+        self.scene
+            .lab
+            .world
+            .neighbor(segment, address)
+            .map_or(Duration::ZERO, |(_, interface)| interface.delay)
     }
 
     fn dropped(&self, at: &str, why: String) -> Outcome {
@@ -392,7 +419,9 @@ fn frame(probe: Probe) -> Frame {
             let inner = frame(Probe { key: quoted, quoted: None });
             build::icmp_error(src, dst, kind, code, inner.bytes.get(ETHERNET_LEN..).unwrap_or_default())
         }
-        (FlowProto::Tcp { src: sport, dst: dport }, _) => build::tcp(src, dst, sport, dport, TcpFlags::SYN, b""),
+        (FlowProto::Tcp { src: sport, dst: dport }, _) => {
+            build::tcp(src, dst, sport, dport, TcpFlags::SYN, b"")
+        }
         (FlowProto::Udp { src: sport, dst: dport }, _) => build::udp(src, dst, sport, dport, b"explain"),
         (FlowProto::Echo { id, request }, _) => build::echo(src, dst, request, id, 1, b"explain"),
         (FlowProto::Icmp { kind, code }, None) => build::icmp_error(src, dst, kind, code, b""),

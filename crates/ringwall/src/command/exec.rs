@@ -7,7 +7,7 @@ use super::lab::{needs_root, refused};
 use crate::flags::ExecFlags;
 use crate::labs::LabDir;
 use crate::protocol::{Answer, Conversation, MachineReport, Request, Status};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, show};
 
 /// Runs the command and returns its exit code.
 pub(crate) fn exec(flags: &ExecFlags) -> Outcome {
@@ -21,12 +21,18 @@ pub(crate) fn exec(flags: &ExecFlags) -> Outcome {
     let namespace = Namespace::open(&machine.namespace)?;
     let pid = machine::pid(&machine.state_dir, &namespace)
         .ok_or_else(|| Failure::Refused(format!("`{}` does not run", flags.who)))?;
+    let code = machine::exec(pid, &flags.command).unwrap_or_else(|error| {
+        let code = error.exit_code();
+        show::failure(&error.into());
+        code
+    });
     // Shells report codes modulo 256.
-    Ok(u8::try_from(machine::exec(pid, &flags.command)? & 0xff).unwrap_or(u8::MAX))
+    Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
 }
 
 fn find<'a>(status: &'a Status, who: &str) -> Result<&'a MachineReport, Failure> {
-    let hosts = status.hosts.iter().filter(|host| host.name == who).map(|host| (host.name.clone(), &host.machine));
+    let hosts =
+        status.hosts.iter().filter(|host| host.name == who).map(|host| (host.name.clone(), &host.machine));
     let instances = status
         .instances
         .iter()
@@ -35,7 +41,11 @@ fn find<'a>(status: &'a Status, who: &str) -> Result<&'a MachineReport, Failure>
     let found: Vec<_> = hosts.chain(instances).collect();
     match found[..] {
         [(_, machine)] => Ok(machine),
-        [] => Err(Failure::Refused(format!("nobody in lab `{}` is called `{who}`; there are {}", status.name, known(status)))),
+        [] => Err(Failure::Refused(format!(
+            "nobody in lab `{}` is called `{who}`; there are {}",
+            status.name,
+            known(status)
+        ))),
         _ => {
             let ids: Vec<_> = found.iter().map(|(id, _)| id.as_str()).collect();
             Err(Failure::Refused(format!("`{who}` is ambiguous: {}", ids.join(", "))))

@@ -110,7 +110,8 @@ fn other_lab(dir: &LabDir, standing: &str) -> Failure {
 
 /// Starts the daemon, which inherits the lock, in a session of its own.
 fn start_daemon(dir: &LabDir, file: &Path, lock: Locked) -> Result<Child, Failure> {
-    let log = OpenOptions::new().create(true).append(true).open(dir.log()).map_err(Failure::file(&dir.log()))?;
+    let log =
+        OpenOptions::new().create(true).append(true).open(dir.log()).map_err(Failure::file(&dir.log()))?;
     let errors = log.try_clone().map_err(Failure::file(&dir.log()))?;
     let own = Path::new("/proc/self/exe");
     let file = std::fs::canonicalize(file).map_err(Failure::file(file))?;
@@ -144,7 +145,10 @@ fn first_word(dir: &LabDir, mut daemon: Child) -> Result<(), Failure> {
         }
         if let Ok(Some(status)) = daemon.try_wait() {
             let log = std::fs::read_to_string(dir.log()).unwrap_or_default();
-            return Err(Failure::Refused(format!("the lab's daemon ended at once ({status}): {}", log.trim_end())));
+            return Err(Failure::Refused(format!(
+                "the lab's daemon ended at once ({status}): {}",
+                log.trim_end()
+            )));
         }
     }
 }

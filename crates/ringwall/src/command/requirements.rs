@@ -33,9 +33,9 @@ fn missing(program: &str) -> Option<String> {
     }
     match openvpn_version(&path) {
         Some(version) if version < OPENVPN_BELOW => None,
-        Some((major, minor)) => Some(format!(
-            "OpenVPN below 2.7 (there is {major}.{minor}, which carries no tunnel without TLS)"
-        )),
+        Some((major, minor)) => {
+            Some(format!("OpenVPN below 2.7 (there is {major}.{minor}, which carries no tunnel without TLS)"))
+        }
         None => Some("an OpenVPN that tells its version".to_owned()),
     }
 }

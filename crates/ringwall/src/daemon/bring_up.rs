@@ -106,7 +106,8 @@ pub(super) fn bring_up(
     let ports = ports(&observed, &names);
     let tables = tables(&lab, &region, &ports, &interfaces)?;
     let fabric = Fabric::start(&fabric_namespace, Engine::new(Arc::clone(&tables), random()?))?;
-    let relay = Relay::start(&Namespace::open(&plan::segments_namespace(&lab.name))?, plan::relay_links(&lab))?;
+    let relay =
+        Relay::start(&Namespace::open(&plan::segments_namespace(&lab.name))?, plan::relay_links(&lab))?;
 
     let mut specs = programs::host_machines(&lab, &deployment, &dir.machine(""));
     specs.extend(instance_machines(&lab, &deployment, &region, &names, dir));

@@ -100,7 +100,8 @@ impl Standing {
 }
 
 fn report(namespace: String, state_dir: &Path) -> MachineReport {
-    let alive = Namespace::open(&namespace).ok().and_then(|namespace| machine::pid(state_dir, &namespace)).is_some();
+    let alive =
+        Namespace::open(&namespace).ok().and_then(|namespace| machine::pid(state_dir, &namespace)).is_some();
     let (state, failures) = match machine::status(state_dir) {
         _ if !alive => ("gone", Vec::new()),
         None | Some(MachineStatus::Starting) => ("starting", Vec::new()),

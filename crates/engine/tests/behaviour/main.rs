@@ -1,0 +1,34 @@
+//! What the engine does to packets, one file a behaviour.
+
+#[cfg(test)]
+mod any_packets;
+#[cfg(test)]
+mod arp;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod dhcp;
+#[cfg(test)]
+mod drop_reasons;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod fragments;
+#[cfg(test)]
+mod icmp_errors;
+#[cfg(test)]
+mod internet_gateway;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod metadata;
+#[cfg(test)]
+mod mtu;
+#[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod security_groups;
+#[cfg(test)]
+mod spoofing;
