@@ -236,7 +236,8 @@ impl Core {
             return Ok((Verdict::Forward(forward), Standing::Stateless));
         }
         // An ICMP error's own key says nothing: it belongs to the connection that it quotes.
-        if packet.quoted().is_none()
+        if !trace.is_kept()
+            && packet.quoted().is_none()
             && fragment.is_none()
             && let Some(place) = self.flows.find(&(port, packet.flow_key()), pipeline::opens(packet))
             && let Some(cached) = self.flows.cached(place, self.tables.generation, ethernet)

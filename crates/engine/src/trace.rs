@@ -167,6 +167,9 @@ impl fmt::Display for Step {
 
 /// Where decisions are noted: nowhere for packets on their way, a list for an explanation.
 pub(crate) trait Trace {
+    /// Whether every decision has to be made anew, to be told.
+    fn is_kept(&self) -> bool;
+
     fn note(&mut self, step: impl FnOnce() -> Step);
 }
 
@@ -174,10 +177,18 @@ pub(crate) trait Trace {
 pub(crate) struct Untraced;
 
 impl Trace for Untraced {
+    fn is_kept(&self) -> bool {
+        false
+    }
+
     fn note(&mut self, _: impl FnOnce() -> Step) {}
 }
 
 impl Trace for Vec<Step> {
+    fn is_kept(&self) -> bool {
+        true
+    }
+
     fn note(&mut self, step: impl FnOnce() -> Step) {
         self.push(step());
     }

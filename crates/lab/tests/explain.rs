@@ -1,0 +1,174 @@
+//! Explain on the sample labs, with the engine's tables and without a kernel: the same walk as in a lab that is up.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{Fabric, InterfaceKey, PortId, Tables, Uplink};
+use lab::deploy::{Deployment, deploy};
+use lab::file::Lab;
+use lab::plan;
+use lab::walk::{Explanation, Outcome, Proto, Question, Scene, Unanswerable, explain};
+use model::Region;
+
+const SIX_HOPS: [&str; 6] =
+    ["192.168.0.240", "192.168.0.250", "192.168.250.250", "192.168.5.27", "10.211.0.1", "10.210.7.14"];
+
+/// A lab as it would stand, with made-up port numbers.
+struct Standing {
+    lab: Lab,
+    deployment: Deployment,
+    region: Region,
+    tables: Arc<Tables>,
+}
+
+impl Standing {
+    fn load(path: &Path) -> Standing {
+        let lab = Lab::load(path).unwrap();
+        let mut region = Region::new(lab.region.clone(), 7);
+        let deployment = deploy(&lab, &mut region).unwrap();
+        let interfaces: BTreeMap<_, _> = region
+            .interfaces()
+            .keys()
+            .zip(10..)
+            .map(|(&interface, port)| (InterfaceKey { region: region.key().clone(), interface }, PortId(port)))
+            .collect();
+        let uplink = Uplink {
+            port: PortId(2),
+            mac: plan::uplink_mac(&lab),
+            mtu: 1500,
+            neighbors: plan::internet_neighbors(&lab),
+        };
+        let fabric = Fabric { interfaces, services: None, uplink: Some(uplink) };
+        let tables = Arc::new(Tables::compile([&region], &fabric, 1, 0));
+        Standing { lab, deployment, region, tables }
+    }
+
+    fn sample(name: &str) -> Standing {
+        Standing::load(&samples().join(name))
+    }
+
+    fn ask(&self, from: &str, to: &str, proto: Proto, port: u16) -> Result<Explanation, Unanswerable> {
+        let scene = Scene {
+            lab: &self.lab,
+            deployment: &self.deployment,
+            region: &self.region,
+            tables: Arc::clone(&self.tables),
+        };
+        explain(&scene, &Question { from: from.to_owned(), to: to.to_owned(), port, proto })
+    }
+}
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../labs/ucs-test")
+}
+
+fn why(explanation: &Explanation) -> (&str, &str) {
+    match &explanation.there.outcome {
+        Outcome::Dropped { at, why } | Outcome::Unknown { at, why } => (at, why),
+        Outcome::Delivered { at } => (at, "delivered"),
+    }
+}
+
+fn decisions(explanation: &Explanation) -> Vec<&str> {
+    explanation.there.stops.iter().flat_map(|stop| &stop.decisions).map(String::as_str).collect()
+}
+
+#[test]
+fn the_traceroute_of_the_reference_network_has_six_hops() {
+    for sample in ["before-table.yaml", "before-detour.yaml"] {
+        let explanation = Standing::sample(sample).ask("notebook", "test", Proto::Udp, 33434).unwrap();
+        let hops: Vec<Option<Ipv4Addr>> = SIX_HOPS.iter().map(|hop| Some(hop.parse().unwrap())).collect();
+        assert_eq!(explanation.traceroute, hops, "{sample}");
+        assert!(explanation.answered());
+        assert_eq!(explanation.there.delay + explanation.back.unwrap().delay, std::time::Duration::from_millis(31));
+    }
+}
+
+#[test]
+fn every_decision_on_the_way_is_told_also_inside_the_tunnel() {
+    let explanation = Standing::sample("before-table.yaml").ask("notebook", "test", Proto::Tcp, 22).unwrap();
+    let told = decisions(&explanation).join("\n");
+    for part in [
+        "masquerades: source 192.168.0.82 becomes 10.211.0.2",
+        "masquerades: source 192.168.5.27 becomes 198.51.100.8",
+        "destination 203.0.113.13 becomes 10.210.216.13",
+        "allows udp 1194 from 198.51.100.8/32",
+        "masquerades: source 10.211.0.2 becomes 10.210.216.13",
+        "10.210.0.0/16 -> local",
+        "allows tcp 22 from 10.210.216.13/32",
+    ] {
+        assert!(told.contains(part), "{part} is missing in\n{told}");
+    }
+    // On the way back the tunnel's answer is decided on too.
+    let back = explanation.back.unwrap();
+    let cloud: Vec<_> = back.stops.iter().filter(|stop| stop.at == "the cloud").collect();
+    assert_eq!(cloud.len(), 2);
+    assert!(cloud.iter().all(|stop| stop.decisions.len() > 2), "{cloud:?}");
+}
+
+#[test]
+fn a_port_that_no_rule_allows_is_named_with_its_groups() {
+    let explanation = Standing::sample("before-table.yaml").ask("notebook", "test", Proto::Tcp, 80).unwrap();
+    assert!(why(&explanation).1.starts_with("SecurityGroupIngress"), "{:?}", why(&explanation));
+    assert!(decisions(&explanation).iter().any(|words| words.contains("no rule of TestGroup")));
+    assert!(!explanation.answered());
+    assert_eq!(explanation.traceroute.len(), 5, "the hops before it answer still");
+}
+
+#[test]
+fn without_a_public_address_the_internet_gateway_has_nothing_to_say() {
+    let explanation = Standing::sample("before-detour.yaml").ask("test", "origin", Proto::Tcp, 80).unwrap();
+    assert!(why(&explanation).1.starts_with("NoPublicAddress"), "{:?}", why(&explanation));
+}
+
+#[test]
+fn with_a_route_table_the_test_machine_reaches_the_internet_through_the_nat_instance() {
+    let explanation = Standing::sample("before-table.yaml").ask("test", "origin", Proto::Icmp, 0).unwrap();
+    assert!(explanation.answered(), "{:?}", explanation.there.outcome);
+    let hops: Vec<_> = explanation.traceroute.iter().map(|hop| hop.unwrap().to_string()).collect();
+    assert_eq!(hops, ["10.210.216.13", "192.0.2.80"]);
+}
+
+#[test]
+fn a_nat_instance_in_the_subnet_that_it_serves_is_told_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["before-table.yaml", "table.cfn.yaml"] {
+        let text = std::fs::read_to_string(samples().join(name)).unwrap();
+        let one_subnet = text
+            .replace("PrivateIpAddress: 10.210.216.13", "PrivateIpAddress: 10.210.21.13")
+            .replace("SubnetId: !Ref GatewaySubnet\n      PrivateIp", "SubnetId: !Ref TestSubnet\n      PrivateIp");
+        std::fs::write(dir.path().join(name), one_subnet).unwrap();
+    }
+    let explanation =
+        Standing::load(&dir.path().join("before-table.yaml")).ask("test", "origin", Proto::Tcp, 80).unwrap();
+    let (at, why) = why(&explanation);
+    assert_eq!(at, "the cloud");
+    assert!(why.starts_with("RouteLeadsBack") && why.contains("another subnet"), "{why}");
+}
+
+#[test]
+fn what_a_guest_does_on_its_own_is_not_guessed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(samples().join("table.cfn.yaml"), dir.path().join("table.cfn.yaml")).unwrap();
+    let text = std::fs::read_to_string(samples().join("before-table.yaml")).unwrap();
+    let (before, rest) = text.split_once("guests:").unwrap();
+    let (_, after) = rest.split_once("sites:").unwrap();
+    std::fs::write(dir.path().join("lab.yaml"), format!("{before}sites:{after}")).unwrap();
+    let explanation = Standing::load(&dir.path().join("lab.yaml")).ask("test", "origin", Proto::Tcp, 80).unwrap();
+    assert!(matches!(&explanation.there.outcome, Outcome::Unknown { at, .. } if at == "nat"));
+    assert!(explanation.notes.iter().any(|note| note.contains("routes that DHCP gave")));
+}
+
+#[test]
+fn questions_that_cannot_be_answered_say_why() {
+    let standing = Standing::sample("before-table.yaml");
+    let unknown = standing.ask("nobody", "test", Proto::Udp, 1).unwrap_err();
+    assert!(matches!(&unknown, Unanswerable::NoSuchName { name, known } if name == "nobody" && known.contains(&"dmz".to_owned())));
+    let nowhere = standing.ask("notebook", "no-such-host", Proto::Udp, 1).unwrap_err();
+    assert!(matches!(nowhere, Unanswerable::NoSuchName { .. }));
+    let no_route = standing.ask("lerberg", "192.0.2.80", Proto::Udp, 1).unwrap_err();
+    assert!(matches!(no_route, Unanswerable::NoRoute(..)), "{no_route:?}");
+}
