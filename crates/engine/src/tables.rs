@@ -150,6 +150,11 @@ impl Tables {
         ports.filter(|&port| self.interface_at(port) != later.interface_at(port)).collect()
     }
 
+    /// The port behind which the servers of link-local services stand.
+    pub fn services(&self) -> Option<&Services> {
+        self.services.as_ref()
+    }
+
     pub(crate) fn attached(&self, port: PortId) -> Option<Attached<'_>> {
         if let Some(&index) = self.ports.get(&port) {
             return Some(Attached::Interface(index, &self.interfaces[index]));

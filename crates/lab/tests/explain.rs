@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::{Fabric, InterfaceKey, PortId, Tables, Uplink};
+use engine::{Fabric, InterfaceKey, PortId, Services, Tables, Uplink};
 use lab::deploy::{Deployment, deploy};
 use lab::file::Lab;
 use lab::plan;
@@ -33,7 +33,9 @@ impl Standing {
             .interfaces()
             .keys()
             .zip(10..)
-            .map(|(&interface, port)| (InterfaceKey { region: region.key().clone(), interface }, PortId(port)))
+            .map(|(&interface, port)| {
+                (InterfaceKey { region: region.key().clone(), interface }, PortId(port))
+            })
             .collect();
         let uplink = Uplink {
             port: PortId(2),
@@ -41,7 +43,8 @@ impl Standing {
             mtu: 1500,
             neighbors: plan::internet_neighbors(&lab),
         };
-        let fabric = Fabric { interfaces, services: None, uplink: Some(uplink) };
+        let services = Services { port: PortId(3), mac: wire::Mac([2, 0, 0, 0, 0, 3]) };
+        let fabric = Fabric { interfaces, services: Some(services), uplink: Some(uplink) };
         let tables = Arc::new(Tables::compile([&region], &fabric, 1, 0));
         Standing { lab, deployment, region, tables }
     }
@@ -83,7 +86,10 @@ fn the_traceroute_of_the_reference_network_has_six_hops() {
         let hops: Vec<Option<Ipv4Addr>> = SIX_HOPS.iter().map(|hop| Some(hop.parse().unwrap())).collect();
         assert_eq!(explanation.traceroute, hops, "{sample}");
         assert!(explanation.answered());
-        assert_eq!(explanation.there.delay + explanation.back.unwrap().delay, std::time::Duration::from_millis(31));
+        assert_eq!(
+            explanation.there.delay + explanation.back.unwrap().delay,
+            std::time::Duration::from_millis(31)
+        );
     }
 }
 
@@ -137,9 +143,11 @@ fn a_nat_instance_in_the_subnet_that_it_serves_is_told_in_words() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["before-table.yaml", "table.cfn.yaml"] {
         let text = std::fs::read_to_string(samples().join(name)).unwrap();
-        let one_subnet = text
-            .replace("PrivateIpAddress: 10.210.216.13", "PrivateIpAddress: 10.210.21.13")
-            .replace("SubnetId: !Ref GatewaySubnet\n      PrivateIp", "SubnetId: !Ref TestSubnet\n      PrivateIp");
+        let one_subnet =
+            text.replace("PrivateIpAddress: 10.210.216.13", "PrivateIpAddress: 10.210.21.13").replace(
+                "SubnetId: !Ref GatewaySubnet\n      PrivateIp",
+                "SubnetId: !Ref TestSubnet\n      PrivateIp",
+            );
         std::fs::write(dir.path().join(name), one_subnet).unwrap();
     }
     let explanation =
@@ -157,16 +165,27 @@ fn what_a_guest_does_on_its_own_is_not_guessed() {
     let (before, rest) = text.split_once("guests:").unwrap();
     let (_, after) = rest.split_once("sites:").unwrap();
     std::fs::write(dir.path().join("lab.yaml"), format!("{before}sites:{after}")).unwrap();
-    let explanation = Standing::load(&dir.path().join("lab.yaml")).ask("test", "origin", Proto::Tcp, 80).unwrap();
+    let explanation =
+        Standing::load(&dir.path().join("lab.yaml")).ask("test", "origin", Proto::Tcp, 80).unwrap();
     assert!(matches!(&explanation.there.outcome, Outcome::Unknown { at, .. } if at == "nat"));
     assert!(explanation.notes.iter().any(|note| note.contains("routes that DHCP gave")));
+}
+
+#[test]
+fn the_metadata_service_answers_over_its_own_port() {
+    let explanation =
+        Standing::sample("before-table.yaml").ask("test", "169.254.169.254", Proto::Tcp, 80).unwrap();
+    assert!(explanation.answered(), "{explanation:?}");
+    assert!(decisions(&explanation).iter().any(|words| words.contains("knows the caller by its port")));
 }
 
 #[test]
 fn questions_that_cannot_be_answered_say_why() {
     let standing = Standing::sample("before-table.yaml");
     let unknown = standing.ask("nobody", "test", Proto::Udp, 1).unwrap_err();
-    assert!(matches!(&unknown, Unanswerable::NoSuchName { name, known } if name == "nobody" && known.contains(&"dmz".to_owned())));
+    assert!(
+        matches!(&unknown, Unanswerable::NoSuchName { name, known } if name == "nobody" && known.contains(&"dmz".to_owned()))
+    );
     let nowhere = standing.ask("notebook", "no-such-host", Proto::Udp, 1).unwrap_err();
     assert!(matches!(nowhere, Unanswerable::NoSuchName { .. }));
     let no_route = standing.ask("lerberg", "192.0.2.80", Proto::Udp, 1).unwrap_err();

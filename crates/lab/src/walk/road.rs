@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use engine::{Engine, PortId, Time};
+use engine::{Engine, PortId, ROUTER_MAC, Time};
 use wire::{ETHERNET_LEN, FlowKey, FlowProto, Frame, Mac, Packet, TcpFlags, arp, build};
 
 use crate::deploy::PhysicalId;
@@ -55,8 +55,9 @@ pub fn explain(scene: &Scene<'_>, question: &Question) -> Result<Explanation, Un
     let mut back = None;
     if let Some((at, probe)) = arrival {
         let answer = answer(question, probe.key);
-        let (way, returned) = walker.walk(Point::Machine(at, None), answer, 0);
-        traceroute.push(returned.filter(|(to, _)| *to == from).map(|(_, probe)| probe.key.src));
+        let (way, returned) = walker.walk(at.sends(), answer, 0);
+        let heard = returned.filter(|(to, _)| *to == Recipient::Machine(from.clone()));
+        traceroute.push(heard.map(|(_, probe)| probe.key.src));
         back = Some(way.way);
     }
     let notes = notes(scene, &from, &there.way, back.as_ref());
@@ -101,10 +102,28 @@ enum Point {
     Fabric { port: PortId, src: Mac, dst: Mac },
 }
 
+/// Who a packet was delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Recipient {
+    Machine(Member),
+    /// The servers of link-local services, behind this port and MAC address.
+    Service(PortId, Mac),
+}
+
+impl Recipient {
+    /// Where its own packets begin.
+    fn sends(self) -> Point {
+        match self {
+            Recipient::Machine(member) => Point::Machine(member, None),
+            Recipient::Service(port, mac) => Point::Fabric { port, src: mac, dst: ROUTER_MAC },
+        }
+    }
+}
+
 /// Where a packet goes next, or how its way ends.
 enum Next {
     Go(Point, Probe),
-    Delivered(Member, Probe),
+    Delivered(Recipient, Probe),
     End(Outcome),
 }
 
@@ -135,7 +154,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Walks a packet to its end; returns where it was delivered, and as what, if it was.
-    fn walk(&mut self, start: Point, probe: Probe, depth: usize) -> (Walked, Option<(Member, Probe)>) {
+    fn walk(&mut self, start: Point, probe: Probe, depth: usize) -> (Walked, Option<(Recipient, Probe)>) {
         let before = std::mem::take(&mut self.delay);
         let mut stops = Vec::new();
         let mut forwarded = Vec::new();
@@ -155,9 +174,12 @@ impl<'a> Walker<'a> {
             };
             match next {
                 Next::Go(to, with) => (point, probe) = (to, with),
-                Next::Delivered(member, probe) => {
-                    let at = self.scene.name(&member);
-                    delivered = Some((member, probe));
+                Next::Delivered(recipient, probe) => {
+                    let at = match &recipient {
+                        Recipient::Machine(member) => self.scene.name(member),
+                        Recipient::Service(..) => "the cloud's own service".to_owned(),
+                    };
+                    delivered = Some((recipient, probe));
                     break Outcome::Delivered { at };
                 }
                 Next::End(outcome) => break outcome,
@@ -197,7 +219,7 @@ impl<'a> Walker<'a> {
         if machine.owns(probe.key.dst) {
             stop.decisions.push("has the destination address".to_owned());
             stops.push(stop);
-            return Next::Delivered(member.clone(), probe);
+            return Next::Delivered(Recipient::Machine(member.clone()), probe);
         }
         if let Some(device) = device {
             match machine.forwarding {
@@ -322,7 +344,10 @@ impl<'a> Walker<'a> {
                 probe,
             );
         }
-        Next::End(Outcome::Delivered { at: "the cloud's own service".to_owned() })
+        match tables.services().filter(|services| services.port == out) {
+            Some(services) => Next::Delivered(Recipient::Service(services.port, services.mac), probe),
+            None => Next::End(self.dropped(&at, format!("nobody is known behind {out}"))),
+        }
     }
 
     /// Carries a packet through a tunnel: the outer packet's way, one level deeper.
@@ -383,7 +408,8 @@ impl<'a> Walker<'a> {
         let (leg, _) = reporter.route(about.key.src)?;
         let report = error(leg.address.addr(), about.key, kind);
         let (_, heard) = self.walk(Point::Machine(at.clone(), None), report, 0);
-        heard.filter(|(who, heard)| who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.key.src)
+        let to = Recipient::Machine(to.clone());
+        heard.filter(|(who, heard)| *who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.key.src)
     }
 
     fn delay_of(&self, segment: &str, address: Ipv4Addr) -> Duration {
