@@ -69,7 +69,9 @@ def instance_id(lab, *flags):
 
 def token(lab, *flags):
     header = "X-aws-ec2-metadata-token-ttl-seconds: 60"
-    return lab.exec("test", "curl", "-sS", "-m", "2", *flags, "-X", "PUT", "-H", header, f"{METADATA}/api/token", check=False)
+    return lab.exec(
+        "test", "curl", "-sS", "-m", "2", *flags, "-X", "PUT", "-H", header, f"{METADATA}/api/token", check=False
+    )
 
 
 def test_before_it_the_default_route_is_of_no_use(lab):

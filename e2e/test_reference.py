@@ -110,13 +110,15 @@ def test_the_test_machine_reaches_the_internet_as_the_elastic_ip(lab):
     lab.wait_for_port("origin", 80)
     with lab.capture("origin", "eth0", "tcp port 80") as capture:
         # The server has no such file, and logs that it was asked for.
-        out = lab.exec("test", "curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"http://{ORIGIN}/from-test")
+        out = lab.exec(
+            "test", "curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"http://{ORIGIN}/from-test"
+        )
         assert out.stdout == "404"
         capture.wait_for("HTTP: GET /from-test")
         capture.wait_for("HTTP/1.0 404")
     assert capture.addresses == {(ELASTIC_IP, ORIGIN), (ORIGIN, ELASTIC_IP)}
     console = (lab.host_directory("origin") / "console.log").read_text()
-    assert f'{ELASTIC_IP} - - ' in next(line for line in console.splitlines() if "GET /from-test" in line)
+    assert f"{ELASTIC_IP} - - " in next(line for line in console.splitlines() if "GET /from-test" in line)
 
 
 def test_nobody_on_the_internet_reaches_the_test_machine(lab):

@@ -43,8 +43,13 @@ def test_the_table_leads_to_the_nat_instance_in_another_subnet(table):
 
 
 def test_the_machines_themselves_know_only_the_vpcs_router(table):
-    assert table.exec("test", "ip", "route", "show", "default").stdout.split() == "default via 10.210.0.1 dev eth0".split()
-    assert table.exec("nat", "ip", "route", "show", "default").stdout.split() == "default via 10.210.128.1 dev eth0".split()
+    assert (
+        table.exec("test", "ip", "route", "show", "default").stdout.split() == "default via 10.210.0.1 dev eth0".split()
+    )
+    assert (
+        table.exec("nat", "ip", "route", "show", "default").stdout.split()
+        == "default via 10.210.128.1 dev eth0".split()
+    )
 
 
 def test_in_the_same_subnet_its_packets_come_back_to_it(inside):

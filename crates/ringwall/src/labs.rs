@@ -111,13 +111,17 @@ impl LabDir {
     }
 
     /// Locks the directory when the daemon has ended; ends it by force if it takes too long.
-    pub(crate) fn lock_when_free(&self) -> Result<Locked, Failure> {
+    ///
+    /// Calls `tell` until it says that the daemon knows: one that has just begun does not listen yet.
+    pub(crate) fn lock_when_free(&self, mut tell: impl FnMut() -> bool) -> Result<Locked, Failure> {
         let mut deadline = Instant::now() + PATIENCE;
+        let mut told = false;
         let mut forced = false;
         loop {
             if let Some(locked) = self.lock()? {
                 return Ok(locked);
             }
+            told = told || tell();
             if Instant::now() > deadline {
                 if forced {
                     return Err(Failure::Refused(format!("lab `{}` is busy: its lock is held", self.name)));

@@ -82,9 +82,9 @@ pub(crate) fn down(name: Option<&str>) -> Outcome {
 }
 
 fn take_down(dir: &LabDir) -> Result<(), Failure> {
-    // No answer is as good as one: the lock tells when the daemon has ended.
-    let _ = Conversation::open(&dir.socket()).and_then(|mut daemon| daemon.ask(&Request::Stop));
-    let lock = dir.lock_when_free()?;
+    // Nobody waits for an answer, which a hung daemon would never give: the lock tells when it has ended.
+    let stop = || Conversation::open(&dir.socket()).and_then(|mut daemon| daemon.say(&Request::Stop));
+    let lock = dir.lock_when_free(|| stop().is_ok())?;
     clean(dir)?;
     drop(lock);
     Ok(())

@@ -37,9 +37,9 @@ fn answer(client: &mut Conversation, shared: &Shared, request: Request) -> Resul
     match request {
         Request::Follow => follow(client, shared),
         Request::Stop => {
-            client.say(&Answer::Stopping)?;
+            // First: whoever asked may not wait for the answer.
             shared.stop();
-            Ok(())
+            client.say(&Answer::Stopping)
         }
         Request::Status => client.say(&match shared.standing() {
             Some(standing) => Answer::Status(standing.status()),
