@@ -264,3 +264,196 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+    use wire::{Mac, Rewrite};
+
+    use super::*;
+
+    const SYN: Option<TcpFlags> = Some(TcpFlags::SYN);
+    const RST: Option<TcpFlags> = Some(TcpFlags::RST);
+
+    fn end(port: u32, sport: u16, dport: u16) -> EndKey {
+        let address = |last| Ipv4Addr::new(10, 0, 0, last);
+        let (src, dst) = (address(sport as u8), address(dport as u8));
+        (PortId(port), FlowKey { src, dst, proto: FlowProto::Tcp { src: sport, dst: dport } })
+    }
+
+    fn claim(sender: EndKey, receiver: EndKey) -> Claim {
+        Claim { sender, receiver, opening: true }
+    }
+
+    fn verdict(receiver: EndKey) -> Cached {
+        let ethernet = Ethernet { src: Mac([1; 6]), dst: Mac([2; 6]) };
+        let edit = Rewrite::default();
+        let forward = Forward { port: receiver.0, rewrite: edit, quoted: edit, mtu: 9001 };
+        Cached { generation: 1, ethernet, forward, receiver }
+    }
+
+    /// What holds between any two calls.
+    fn check(table: &FlowTable) {
+        for (key, place) in &table.ends {
+            let end = &table.flows[place.flow].ends[place.end];
+            assert!(end.held && end.key == *key);
+        }
+        for (index, flow) in &table.flows {
+            assert!(flow.ends.iter().any(|end| end.held), "a record that nothing leads to");
+            for end in flow.ends.iter().filter(|end| end.held) {
+                assert_eq!(table.ends[&end.key].flow, index);
+            }
+            let wakes =
+                |wakeup: &&Reverse<(Time, usize, u64)>| (wakeup.0.1, wakeup.0.2) == (index, flow.serial);
+            assert_eq!(table.wakeups.iter().filter(wakes).count(), 1);
+        }
+    }
+
+    #[test]
+    fn one_record_two_keys() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b) = (end(1, 5, 80), end(2, 80, 5));
+        let place = table.commit(&claim(a, b), Time(0));
+        assert_eq!((table.len(), table.other_end(place)), (1, b));
+        let back = table.find(&b, false).unwrap();
+        assert_eq!(table.other_end(back), a);
+        assert_eq!(table.commit(&Claim { sender: b, receiver: a, opening: false }, Time(0)), back);
+        assert_eq!(table.len(), 1);
+        table.expire(Time(0).after(120));
+        assert_eq!((table.len(), table.ends.len(), table.wakeups.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_record_is_not_taken_for_an_earlier_one_at_its_index() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b, c, d) = (end(1, 5, 80), end(2, 80, 5), end(1, 6, 80), end(2, 80, 6));
+        let old = table.commit(&claim(a, b), Time(0));
+        table.forget_ports(&BTreeSet::from([PortId(2)]));
+        let new = table.commit(&claim(c, d), Time(0).after(50));
+        assert_eq!(old, new, "the index is used again");
+        table.expire(Time(0).after(130));
+        assert_eq!(
+            (table.len(), table.wakeups.len()),
+            (1, 1),
+            "the earlier one's wakeup is not the new one's"
+        );
+        assert_eq!(table.find(&a, false), None);
+        check(&table);
+    }
+
+    #[test]
+    fn an_end_that_another_record_holds_stays_there() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b, c) = (end(1, 5, 80), end(2, 80, 5), end(3, 80, 5));
+        let first = table.commit(&claim(a, b), Time(0));
+        let place = table.commit(&claim(a, c), Time(0));
+        assert_eq!((place, table.len()), (first, 2));
+        let third = table.find(&c, false).unwrap();
+        assert_eq!(table.other_end(third), a, "who asks is known all the same");
+        table.remember(place, verdict(c));
+        assert!(table.cached(place, 1, verdict(c).ethernet).is_some());
+        // Packets to c keep its record alive, packets from c that of a.
+        table.touch(place, &c, SYN, Time(0).after(100));
+        table.expire(Time(0).after(130));
+        check(&table);
+        assert_eq!(table.len(), 2);
+        table.touch(third, &a, SYN, Time(0).after(140));
+        table.forget_ports(&BTreeSet::from([PortId(3)]));
+        assert_eq!((table.len(), table.find(&a, false)), (1, Some(first)));
+        assert!(table.cached(first, 1, verdict(c).ethernet).is_none(), "nobody tracks it there any more");
+        check(&table);
+    }
+
+    #[test]
+    fn both_ends_may_have_the_same_key() {
+        let mut table = FlowTable::new(10, 1);
+        let a = end(1, 80, 80);
+        let place = table.commit(&claim(a, a), Time(0));
+        table.remember(place, verdict(a));
+        assert!(table.cached(place, 1, verdict(a).ethernet).is_some());
+        table.touch(place, &a, RST, Time(0));
+        check(&table);
+        table.commit(&claim(a, a), Time(0));
+        check(&table);
+        table.expire(Time(0).after(1000));
+        assert_eq!((table.len(), table.ends.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_begins_anew_takes_the_place_of_what_was_closed() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b, c) = (end(1, 5, 80), end(2, 80, 5), end(3, 80, 5));
+        let place = table.commit(&claim(a, b), Time(0));
+        table.commit(&claim(a, c), Time(0));
+        table.touch(place, &b, RST, Time(0));
+        assert_eq!((table.find(&a, true), table.find(&b, true)), (None, None));
+        assert!(table.find(&a, false).is_some() && table.find(&c, true).is_some());
+        // The record of c is not closed: only the other goes.
+        let place = table.commit(&claim(a, c), Time(0));
+        check(&table);
+        assert_eq!((table.len(), table.other_end(place), table.find(&b, false)), (2, c, None));
+    }
+
+    #[test]
+    fn a_full_table_takes_what_it_knows_and_nothing_new() {
+        let mut table = FlowTable::new(1, 1);
+        let (a, b, c) = (end(1, 5, 80), end(2, 80, 5), end(3, 80, 5));
+        assert_eq!(table.admits(&claim(a, b)), Ok(()));
+        table.commit(&claim(a, b), Time(0));
+        assert_eq!(table.admits(&claim(a, b)), Ok(()));
+        assert_eq!(table.admits(&claim(b, a)), Ok(()));
+        assert_eq!(table.admits(&claim(a, c)), Err(DropReason::FlowTableFull));
+    }
+
+    #[test]
+    fn a_verdict_is_for_one_generation_and_one_pair_of_addresses() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b) = (end(1, 5, 80), end(2, 80, 5));
+        let place = table.commit(&claim(a, b), Time(0));
+        let Cached { ethernet, .. } = verdict(b);
+        assert!(table.cached(place, 1, ethernet).is_none());
+        table.remember(place, verdict(b));
+        assert!(table.cached(place, 1, ethernet).is_some());
+        assert!(table.cached(place, 2, ethernet).is_none());
+        assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }).is_none());
+        let back = table.find(&b, false).unwrap();
+        assert!(table.cached(back, 1, ethernet).is_none(), "the answers have their own");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+        #[test]
+        fn keys_and_records_hold_together(
+            steps in proptest::collection::vec((0..6u8, 0..6usize, 0..6usize, 0..150u64), 1..80),
+        ) {
+            let keys = [1u32, 2, 3].map(|port| [end(port, 5, 80), end(port, 80, 5)]).concat();
+            let (mut table, mut now) = (FlowTable::new(8, 1), Time(0));
+            for (kind, a, b, pause) in steps {
+                let claim = Claim { sender: keys[a], receiver: keys[b], opening: kind % 2 == 0 };
+                let flags = if kind == 4 { RST } else { Some(TcpFlags::ACK) };
+                match kind {
+                    0..=4 if table.admits(&claim).is_ok() => {
+                        let place = table.commit(&claim, now);
+                        table.remember(place, verdict(claim.receiver));
+                        table.touch(place, &claim.receiver, flags, now);
+                        prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet).is_some());
+                    }
+                    5 if pause > 140 => table.forget_ports(&BTreeSet::from([keys[a].0])),
+                    _ => {
+                        now = now.after(pause);
+                        table.expire(now);
+                    }
+                }
+                // Forgotten records leave their wakeup behind until it is due.
+                let stale = |table: &FlowTable| table.wakeups.len() - table.flows.len();
+                prop_assert!(stale(&table) < 80);
+                check(&table);
+            }
+            table.expire(now.after(500_000));
+            prop_assert_eq!((table.len(), table.ends.len(), table.wakeups.len()), (0, 0, 0));
+        }
+    }
+}

@@ -105,3 +105,57 @@ impl Datagram {
         Datagram { port, src: packet.src(), dst: packet.dst(), protocol: packet.protocol(), id: fragment.id }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{Frame, Mac, Rewrite, build, fragment};
+
+    use super::*;
+
+    const ETHERNET: Ethernet = Ethernet { src: Mac([1; 6]), dst: Mac([2; 6]) };
+
+    /// The first and the last fragment of a datagram with this number.
+    fn datagram(number: u16) -> [(Packet, Fragment); 2] {
+        let [high, low] = number.to_be_bytes();
+        let src = Ipv4Addr::new(10, 0, high, low);
+        let frame = build::udp(src, Ipv4Addr::new(10, 1, 0, 1), 5, 7, &[7; 100]).with_dont_fragment(false);
+        let packet = |frame: &Frame| Packet::parse(&frame.bytes).unwrap();
+        let parts = fragment::split(&frame, &packet(&frame), 80);
+        [&parts[0], &parts[1]].map(|part| (packet(part), packet(part).fragment().unwrap()))
+    }
+
+    fn first(table: &mut FragmentTable, number: u16, out: u32, now: Time) {
+        let [(packet, fragment), _] = datagram(number);
+        let edit = Rewrite::default();
+        let forward = Forward { port: PortId(out), rewrite: edit, quoted: edit, mtu: 1500 };
+        table.first(PortId(1), &packet, fragment, ETHERNET, forward, now);
+    }
+
+    fn later(table: &FragmentTable, number: u16, now: Time) -> Option<PortId> {
+        let [_, (packet, fragment)] = datagram(number);
+        table.later(PortId(1), &packet, fragment, ETHERNET, now).map(|forward| forward.port)
+    }
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut table = FragmentTable::default();
+        for number in 0..CAPACITY as u16 + 2 {
+            first(&mut table, number, 2, Time(0));
+        }
+        assert_eq!((table.verdicts.len(), table.order.len()), (CAPACITY, CAPACITY));
+        assert_eq!([0, 1, 2].map(|number| later(&table, number, Time(0)).is_some()), [false, false, true]);
+    }
+
+    #[test]
+    fn the_last_first_counts() {
+        let mut table = FragmentTable::default();
+        first(&mut table, 1, 2, Time(0));
+        first(&mut table, 1, 3, Time(0).after(10));
+        assert_eq!(later(&table, 1, Time(0).after(20)), Some(PortId(3)));
+        table.expire(Time(0).after(20));
+        assert_eq!((table.verdicts.len(), table.order.len()), (1, 1));
+        assert_eq!(later(&table, 1, Time(0).after(25)), None, "even before anybody tidied up");
+        table.expire(Time(0).after(25));
+        assert_eq!((table.verdicts.len(), table.order.len()), (0, 0));
+    }
+}

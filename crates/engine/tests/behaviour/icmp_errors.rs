@@ -3,9 +3,7 @@
 use engine::DropReason;
 use wire::{Frame, TcpFlags, build};
 
-use crate::lab::{
-    NAT_PUBLIC, OFFICE, Reference, UPLINK, WEB_PUBLIC, from_office, ip, to_office, udp,
-};
+use crate::lab::{NAT_PUBLIC, OFFICE, Reference, UPLINK, WEB_PUBLIC, from_office, ip, to_office, udp};
 
 fn quote(frame: &Frame) -> &[u8] {
     &frame.bytes[14..]
@@ -22,7 +20,7 @@ fn an_error_from_outside_is_translated_inside_and_out() {
     for (kind, code) in [(11, 0), (3, 3), (12, 0)] {
         let error = from_office(build::icmp_error(router, NAT_PUBLIC, kind, code, quote(&outside)));
         let expected = build::icmp_error(router, nat.ip, kind, code, quote(&probe));
-        assert_eq!(lab.one(UPLINK, error), (nat.port, nat.from_router(expected)), "{kind}/{code}");
+        assert_eq!(lab.one(UPLINK, error), (nat.port, nat.handed(expected)), "{kind}/{code}");
     }
     assert_eq!(lab.connections(), 1, "an error opens nothing");
 }
@@ -48,7 +46,7 @@ fn an_error_between_two_public_addresses_is_translated_twice() {
     let (_, arrived) = lab.one(nat.port, nat.by_router(request.clone()));
     let error = web.by_router(build::icmp_error(web.ip, NAT_PUBLIC, 3, 3, quote(&arrived)));
     let expected = build::icmp_error(WEB_PUBLIC, nat.ip, 3, 3, quote(&request));
-    assert_eq!(lab.one(web.port, error), (nat.port, nat.from_router(expected)));
+    assert_eq!(lab.one(web.port, error), (nat.port, nat.handed(expected)));
 }
 
 #[test]
@@ -78,7 +76,7 @@ fn an_error_by_a_router_on_the_way_passes() {
     let probe = udp(test.ip, OFFICE).with_ttl(1);
     let (_, arrived) = lab.one(test.port, test.by_router(probe));
     let error = build::icmp_error(nat.ip, test.ip, 11, 0, quote(&arrived));
-    assert_eq!(lab.one(nat.port, nat.by_router(error.clone())), (test.port, test.from_router(error)));
+    assert_eq!(lab.one(nat.port, nat.by_router(error.clone())), (test.port, test.handed(error)));
 }
 
 #[test]
@@ -108,4 +106,17 @@ fn an_error_about_a_closed_connection_still_passes() {
     lab.one(test.port, test.by_neighbor(neighbor, reset.clone()));
     let error = build::icmp_error(neighbor.ip, test.ip, 3, 3, quote(&reset));
     assert_eq!(lab.one(neighbor.port, neighbor.by_neighbor(test, error)).0, test.port);
+}
+
+#[test]
+fn a_machine_that_may_send_nothing_may_still_say_what_went_wrong() {
+    let mut network = Reference::new();
+    network.cloud.revoke_all(network.test_group, model::Direction::Egress);
+    let (nat, test) = (&network.nat, &network.test);
+    let mut lab = network.lab();
+    let (_, probe) = lab.one(nat.port, nat.by_router(udp(nat.ip, test.ip)));
+    let error = |quoted| test.by_router(build::icmp_error(test.ip, nat.ip, 3, 3, quote(quoted)));
+    assert_eq!(lab.one(test.port, error(&probe)).0, nat.port);
+    let never_came = build::udp(nat.ip, test.ip, 5, 33434, b"");
+    assert_eq!(lab.dropped(test.port, error(&never_came)), DropReason::SecurityGroupEgress);
 }

@@ -3,9 +3,7 @@
 use engine::DropReason;
 use wire::{TcpFlags, build};
 
-use crate::lab::{
-    NAT_PUBLIC, OFFICE, Reference, UPLINK, WEB_PUBLIC, from_office, ip, to_office, udp,
-};
+use crate::lab::{NAT_PUBLIC, OFFICE, Reference, UPLINK, WEB_PUBLIC, from_office, ip, to_office, udp};
 
 #[test]
 fn out_and_back() {
@@ -13,11 +11,12 @@ fn out_and_back() {
     let nat = &network.nat;
     let mut lab = network.lab();
     let out = nat.by_router(build::tcp(nat.ip, OFFICE, 5, 443, TcpFlags::SYN, b"")).with_partial_checksum();
-    let expected = to_office(build::tcp(NAT_PUBLIC, OFFICE, 5, 443, TcpFlags::SYN, b"")).with_partial_checksum();
+    let expected =
+        to_office(build::tcp(NAT_PUBLIC, OFFICE, 5, 443, TcpFlags::SYN, b"")).with_partial_checksum();
     assert_eq!(lab.one(nat.port, out), (UPLINK, expected));
     let flags = TcpFlags::SYN | TcpFlags::ACK;
     let back = from_office(build::tcp(OFFICE, NAT_PUBLIC, 443, 5, flags, b""));
-    let expected = nat.from_router(build::tcp(OFFICE, nat.ip, 443, 5, flags, b""));
+    let expected = nat.handed(build::tcp(OFFICE, nat.ip, 443, 5, flags, b""));
     assert_eq!(lab.one(UPLINK, back), (nat.port, expected));
     assert_eq!(lab.connections(), 1);
 }
@@ -28,7 +27,7 @@ fn in_and_back() {
     let web = &network.web;
     let mut lab = network.lab();
     let request = from_office(build::tcp(OFFICE, WEB_PUBLIC, 5, 80, TcpFlags::SYN, b""));
-    let expected = web.from_router(build::tcp(OFFICE, web.ip, 5, 80, TcpFlags::SYN, b""));
+    let expected = web.handed(build::tcp(OFFICE, web.ip, 5, 80, TcpFlags::SYN, b""));
     assert_eq!(lab.one(UPLINK, request), (web.port, expected));
     let flags = TcpFlags::SYN | TcpFlags::ACK;
     let answer = web.by_router(build::tcp(web.ip, OFFICE, 80, 5, flags, b""));
@@ -42,11 +41,11 @@ fn two_public_addresses_meet_at_the_gateway() {
     let (nat, web) = (&network.nat, &network.web);
     let mut lab = network.lab();
     let request = nat.by_router(build::tcp(nat.ip, WEB_PUBLIC, 5, 80, TcpFlags::SYN, b""));
-    let expected = web.from_router(build::tcp(NAT_PUBLIC, web.ip, 5, 80, TcpFlags::SYN, b""));
+    let expected = web.handed(build::tcp(NAT_PUBLIC, web.ip, 5, 80, TcpFlags::SYN, b""));
     assert_eq!(lab.one(nat.port, request), (web.port, expected));
     let flags = TcpFlags::SYN | TcpFlags::ACK;
     let answer = web.by_router(build::tcp(web.ip, NAT_PUBLIC, 80, 5, flags, b""));
-    let expected = nat.from_router(build::tcp(WEB_PUBLIC, nat.ip, 80, 5, flags, b""));
+    let expected = nat.handed(build::tcp(WEB_PUBLIC, nat.ip, 80, 5, flags, b""));
     assert_eq!(lab.one(web.port, answer), (nat.port, expected));
     assert_eq!(lab.connections(), 1);
 }
@@ -58,7 +57,7 @@ fn an_instance_reaches_itself_under_its_public_address() {
     let mut lab = network.lab();
     for (sport, dport) in [(5, 80), (80, 80)] {
         let request = web.by_router(build::tcp(web.ip, WEB_PUBLIC, sport, dport, TcpFlags::SYN, b""));
-        let expected = web.from_router(build::tcp(WEB_PUBLIC, web.ip, sport, dport, TcpFlags::SYN, b""));
+        let expected = web.handed(build::tcp(WEB_PUBLIC, web.ip, sport, dport, TcpFlags::SYN, b""));
         for _ in 0..2 {
             assert_eq!(lab.one(web.port, request.clone()), (web.port, expected.clone()));
         }

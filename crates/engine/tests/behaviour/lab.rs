@@ -40,7 +40,7 @@ impl Machine {
     }
 
     /// The packet as the router hands it to this machine.
-    pub(crate) fn from_router(&self, packet: Frame) -> Frame {
+    pub(crate) fn handed(&self, packet: Frame) -> Frame {
         packet.with_macs(ROUTER_MAC, self.mac)
     }
 }
@@ -58,6 +58,9 @@ pub(crate) fn to_office(packet: Frame) -> Frame {
 pub(crate) fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
 }
+
+/// What a group lets in: protocol, ports, from where.
+pub(crate) type Ingress<'a> = (Protocol, Option<(i32, i32)>, &'a str);
 
 /// One region of one account, and its part of the fabric.
 #[derive(Debug, Clone)]
@@ -125,13 +128,8 @@ impl Cloud {
         self.apply(Change::CreateRoute { table, destination: destination.parse().unwrap(), target });
     }
 
-    /// A group that lets everything out and in what is listed: protocol, ports, from where.
-    pub(crate) fn group(
-        &mut self,
-        vpc: VpcId,
-        name: &str,
-        ingress: &[(Protocol, Option<(i32, i32)>, &str)],
-    ) -> SecurityGroupId {
+    /// A group that lets everything out, and in what is listed.
+    pub(crate) fn group(&mut self, vpc: VpcId, name: &str, ingress: &[Ingress<'_>]) -> SecurityGroupId {
         let (name, description) = (name.to_owned(), "for a test".to_owned());
         let Applied::SecurityGroup(group) =
             self.apply(Change::CreateSecurityGroup { vpc, name, description, tags: Tags::new() })
@@ -314,10 +312,7 @@ impl Reference {
         let nat_group = cloud.group(
             vpc,
             "nat",
-            &[
-                (Protocol::Udp, Some((1194, 1194)), "198.51.100.8/32"),
-                (Protocol::All, None, "10.210.0.0/16"),
-            ],
+            &[(Protocol::Udp, Some((1194, 1194)), "198.51.100.8/32"), (Protocol::All, None, "10.210.0.0/16")],
         );
         let test_group = cloud.group(
             vpc,

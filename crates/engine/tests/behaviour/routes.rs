@@ -12,7 +12,7 @@ fn the_local_route_joins_subnets() {
     let mut lab = network.lab();
     let packet = udp(network.nat.ip, network.test.ip);
     let sent = lab.one(network.nat.port, network.nat.by_router(packet.clone()));
-    assert_eq!(sent, (network.test.port, network.test.from_router(packet)), "the router is invisible: same TTL");
+    assert_eq!(sent, (network.test.port, network.test.handed(packet)), "the router is invisible: same TTL");
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn the_default_route_leads_to_the_nat_instance() {
     let mut lab = network.lab();
     let packet = udp(network.test.ip, OFFICE);
     let sent = lab.one(network.test.port, network.test.by_router(packet.clone()));
-    assert_eq!(sent, (network.nat.port, network.nat.from_router(packet)));
+    assert_eq!(sent, (network.nat.port, network.nat.handed(packet)));
 }
 
 #[test]
@@ -108,5 +108,5 @@ fn six_hops_of_the_reference_network() {
     let quote = &arrived.bytes[14..];
     let unreachable = build::icmp_error(network.test.ip, network.nat.ip, 3, 3, quote);
     let sent = lab.one(network.test.port, network.test.by_router(unreachable.clone()));
-    assert_eq!(sent, (network.nat.port, network.nat.from_router(unreachable)));
+    assert_eq!(sent, (network.nat.port, network.nat.handed(unreachable)));
 }

@@ -72,7 +72,8 @@ fn what_leaves_is_asked_too() {
     network.cloud.allow(group, Direction::Egress, Protocol::Tcp, https, everywhere);
     let (test, neighbor) = (&network.test, &network.neighbor);
     let mut lab = network.lab();
-    let send = |port| test.by_neighbor(neighbor, build::tcp(test.ip, neighbor.ip, 5, port, TcpFlags::SYN, b""));
+    let send =
+        |port| test.by_neighbor(neighbor, build::tcp(test.ip, neighbor.ip, 5, port, TcpFlags::SYN, b""));
     assert_eq!(lab.one(test.port, send(443)).0, neighbor.port);
     assert_eq!(lab.dropped(test.port, send(80)), DropReason::SecurityGroupEgress);
     let elsewhere = test.by_router(build::tcp(test.ip, OFFICE, 5, 443, TcpFlags::SYN, b""));

@@ -1,0 +1,313 @@
+//! Whatever comes, from wherever, in whatever order.
+
+use std::net::Ipv4Addr;
+
+use engine::{Engine, METADATA, PortId, ROUTER_MAC, Time, service_address};
+use proptest::prelude::*;
+use wire::{FlowProto, Frame, Mac, Offload, Packet, TcpFlags, arp, build, fragment};
+
+use crate::lab::{
+    Lab, NAT_PUBLIC, OFFICE, OFFICE_MAC, Reference, SERVICES, SERVICES_MAC, UPLINK, UPLINK_MAC, WEB_PUBLIC,
+    ip,
+};
+
+/// A failure prints its smallest input; no file of seeds is kept.
+pub(crate) fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+/// What packets are made of.
+pub(crate) struct Parts {
+    /// Ports with the Ethernet and IP address of what stands there.
+    pub(crate) ports: Vec<(PortId, Mac, Ipv4Addr)>,
+    pub(crate) macs: Vec<Mac>,
+    pub(crate) addresses: Vec<Ipv4Addr>,
+}
+
+/// What came and what left so far: port and frame of each.
+pub(crate) type Past = Vec<((PortId, Frame), (PortId, Frame))>;
+
+/// One packet to be: numbers to choose its parts by, mostly such that it has a chance.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// Something new, something that was sent before, or the answer to something that arrived; and which.
+    relation: (u8, usize),
+    port: usize,
+    kind: u8,
+    /// Ethernet source and destination, IP source and destination; the first two mostly as they should be.
+    choices: [(u8, usize); 4],
+    ports: (u16, u16),
+    flags: u8,
+    len: usize,
+    dont_fragment: bool,
+    partial: bool,
+    /// Seconds until the next.
+    pause: u64,
+}
+
+pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 1..=most)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let port = || proptest::sample::select(vec![1u16, 2, 22, 53, 67, 68, 80, 1194, 33434]);
+    let flags = [2u8, 18, 16, 17, 4, 24, 0];
+    let len = prop_oneof![6 => 0..64usize, 1 => 1400..1600usize, 1 => 8900..9100usize];
+    let pause = prop_oneof![8 => Just(0u64), 2 => 1..40u64, 1 => 100..200u64];
+    let choice = || (0..10u8, 0..64usize);
+    (
+        (0..64usize, 0..12u8, (0..10u8, 0..6usize)),
+        [choice(), choice(), choice(), choice()],
+        (port(), port()),
+        proptest::sample::select(flags.to_vec()),
+        len,
+        any::<(bool, bool)>(),
+        pause,
+    )
+        .prop_map(
+            |((port, kind, relation), choices, ports, flags, len, (dont_fragment, partial), pause)| Step {
+                relation,
+                port,
+                kind,
+                choices,
+                ports,
+                flags,
+                len,
+                dont_fragment,
+                partial,
+                pause,
+            },
+        )
+}
+
+impl Step {
+    /// The frame, and where it comes from.
+    pub(crate) fn frame(&self, parts: &Parts, past: &Past) -> (PortId, Frame) {
+        let (relation, back) = self.relation;
+        let related = past.iter().rev().nth(back).filter(|_| relation > 3);
+        let Some((came, left)) = related else { return self.fresh(parts) };
+        let (port, frame) = if relation < 7 { came } else { left };
+        let Ok(packet) = Packet::parse(&frame.bytes) else { return self.fresh(parts) };
+        let (key, macs) = match relation < 7 {
+            true => (packet.flow_key(), (packet.eth_src(), packet.eth_dst())),
+            false => (packet.flow_key().reversed(), (packet.eth_dst(), packet.eth_src())),
+        };
+        let (src, dst, data) = (key.src, key.dst, vec![7; self.len]);
+        let packet = match key.proto {
+            FlowProto::Tcp { src: sport, dst: dport } => {
+                build::tcp(src, dst, sport, dport, TcpFlags(self.flags), &data)
+            }
+            FlowProto::Udp { src: sport, dst: dport } => build::udp(src, dst, sport, dport, &data),
+            FlowProto::Echo { id, request } => build::echo(src, dst, request, id, 1, &data),
+            FlowProto::Icmp { kind, code } => build::icmp_error(src, dst, kind, code, &data),
+            FlowProto::Other(_) => build::ipv4(src, dst, 47, &data),
+        };
+        // At times an error instead of an answer.
+        let packet = match relation {
+            9 if self.kind > 8 => build::icmp_error(src, dst, 3, 3, &frame.bytes[14..]),
+            _ => packet,
+        };
+        (*port, self.finish(packet, macs))
+    }
+
+    fn fresh(&self, parts: &Parts) -> (PortId, Frame) {
+        fn pick<T: Copy>(from: &[T], at: usize) -> T {
+            from[at % from.len()]
+        }
+        let (port, mac, own) = pick(&parts.ports, self.port);
+        let [eth_src, eth_dst, src, dst] = self.choices;
+        let eth_src = if eth_src.0 < 9 { mac } else { pick(&parts.macs, eth_src.1) };
+        let usual = if port == UPLINK { UPLINK_MAC } else { ROUTER_MAC };
+        let eth_dst = if eth_dst.0 < 7 { usual } else { pick(&parts.macs, eth_dst.1) };
+        let src = if src.0 < 8 { own } else { pick(&parts.addresses, src.1) };
+        let dst = pick(&parts.addresses, dst.1);
+        let (sport, dport) = self.ports;
+        let data = vec![7; self.len];
+        let quote = || build::udp(dst, src, dport, sport, &data[..self.len.min(64)]);
+        let packet = match self.kind {
+            0..4 => build::tcp(src, dst, sport, dport, TcpFlags(self.flags), &data),
+            4..7 => build::udp(src, dst, sport, dport, &data),
+            7 => build::echo(src, dst, self.flags & 1 == 0, sport, dport, &data),
+            8 => build::icmp_error(src, dst, 3, 3, &quote().bytes[14..]),
+            9 => build::icmp_error(src, dst, 13, 0, &data),
+            10 => build::ipv4(src, dst, 47, &data),
+            _ => return (port, arp::request(eth_src, src, dst)),
+        };
+        (port, self.finish(packet, (eth_src, eth_dst)))
+    }
+
+    fn finish(&self, packet: Frame, (eth_src, eth_dst): (Mac, Mac)) -> Frame {
+        let packet = packet.with_dont_fragment(self.dont_fragment);
+        let packet = if self.partial { packet.with_partial_checksum() } else { packet };
+        packet.with_macs(eth_src, eth_dst)
+    }
+}
+
+fn parts(network: &Reference) -> Parts {
+    let machines = [&network.nat, &network.test, &network.neighbor, &network.web];
+    let mut ports: Vec<_> = machines.iter().map(|machine| (machine.port, machine.mac, machine.ip)).collect();
+    ports.extend([(UPLINK, OFFICE_MAC, OFFICE), (SERVICES, SERVICES_MAC, METADATA)]);
+    let mut macs: Vec<_> = machines.iter().map(|machine| machine.mac).collect();
+    macs.extend([ROUTER_MAC, UPLINK_MAC, Mac::BROADCAST, Mac([2; 6])]);
+    let mut addresses: Vec<_> = machines.iter().map(|machine| machine.ip).collect();
+    addresses.extend(machines.iter().filter_map(|machine| service_address(machine.port)));
+    addresses.extend([NAT_PUBLIC, WEB_PUBLIC, OFFICE, OFFICE, METADATA, METADATA, ip("10.210.0.1")]);
+    addresses.extend([ip("10.210.0.2"), ip("0.0.0.0"), Ipv4Addr::BROADCAST, ip("224.0.0.1")]);
+    Parts { ports, macs, addresses }
+}
+
+/// Conversations to go on with: beside the table, through the gateway, between two public addresses, with a service.
+fn begin(network: &Reference, lab: &mut Lab) -> Past {
+    let (nat, test, neighbor) = (&network.nat, &network.test, &network.neighbor);
+    let syn = |src, dst, dport| build::tcp(src, dst, 5, dport, TcpFlags::SYN, b"");
+    let first = [
+        (test.port, test.by_neighbor(neighbor, syn(test.ip, neighbor.ip, 80))),
+        (test.port, test.by_router(build::udp(test.ip, OFFICE, 5, 53, b"?"))),
+        (nat.port, nat.by_router(syn(nat.ip, OFFICE, 443))),
+        (nat.port, nat.by_router(syn(nat.ip, WEB_PUBLIC, 80))),
+        (test.port, test.by_router(syn(test.ip, METADATA, 80))),
+    ];
+    first.map(|(port, frame)| ((port, frame.clone()), lab.one(port, frame))).to_vec()
+}
+
+fn drops(lab: &Lab) -> u64 {
+    lab.engine.counters().ports.values().flat_map(|port| port.drops.values()).sum()
+}
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    #[test]
+    fn with_cached_verdicts_and_without_all_is_the_same(steps in steps(60)) {
+        let network = Reference::new();
+        let parts = parts(&network);
+        let (mut cached, mut asked) = (network.lab(), network.lab());
+        let mut past = begin(&network, &mut cached);
+        begin(&network, &mut asked);
+        for (step, generation) in steps.into_iter().zip(2..) {
+            let (port, frame) = step.frame(&parts, &past);
+            asked.engine.load(network.cloud.tables(generation));
+            let sent = cached.send(port, frame.clone());
+            prop_assert_eq!(&sent, &asked.send(port, frame.clone()));
+            past.extend(sent.into_iter().map(|sent| ((port, frame.clone()), sent)));
+            prop_assert_eq!(cached.engine.counters(), asked.engine.counters());
+            cached.wait(step.pause);
+            asked.wait(step.pause);
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_leaves_nothing_and_what_passes_is_right(steps in steps(60)) {
+        let network = Reference::new();
+        let parts = parts(&network);
+        let mut lab = network.lab();
+        let mut past = begin(&network, &mut lab);
+        for step in steps {
+            let (port, frame) = step.frame(&parts, &past);
+            let (connections, dropped) = (lab.connections(), drops(&lab));
+            let sent = lab.send(port, frame.clone());
+            if drops(&lab) > dropped {
+                prop_assert_eq!(lab.connections(), connections);
+                prop_assert_eq!(&sent, &[]);
+            }
+            for out in sent {
+                prop_assert_eq!(out.1.offload.validate(&out.1.bytes), Ok(()));
+                if let Ok(packet) = Packet::parse(&out.1.bytes) {
+                    prop_assert_eq!(packet.verify_icmp(&out.1), Ok(()));
+                }
+                past.push(((port, frame.clone()), out));
+            }
+            lab.wait(step.pause);
+        }
+        lab.wait(500_000);
+        prop_assert_eq!(lab.connections(), 0);
+    }
+
+    #[test]
+    fn explaining_a_first_packet_is_deciding_it(steps in steps(30)) {
+        let network = Reference::new();
+        let parts = parts(&network);
+        let tables = network.cloud.tables(1);
+        for step in steps {
+            let (port, frame) = step.fresh(&parts);
+            let explained = Engine::imagine(tables.clone()).explain(Time(0), port, frame.clone());
+            let mut lab = Lab { engine: Engine::new(tables.clone(), 99), now: Time(0) };
+            prop_assert_eq!(&explained.sent, &lab.send(port, frame));
+            let counted: Vec<_> =
+                lab.engine.counters().ports[&port].drops.keys().copied().collect();
+            prop_assert_eq!(explained.dropped.into_iter().collect::<Vec<_>>(), counted);
+        }
+    }
+
+    #[test]
+    fn no_bytes_are_too_strange(
+        steps in steps(40),
+        edits in proptest::collection::vec((0..120usize, any::<u8>()), 40),
+        cuts in proptest::collection::vec(0..160usize, 40),
+        offload in any::<[u8; 10]>(),
+        strange in proptest::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let network = Reference::new();
+        let parts = parts(&network);
+        let (mut lab, mut past) = (network.lab(), Past::new());
+        for ((step, edit), cut) in steps.into_iter().zip(edits).zip(cuts) {
+            let (port, frame) = step.frame(&parts, &past);
+            let mut mutated = frame.clone();
+            if let Some(byte) = mutated.bytes.get_mut(edit.0) {
+                *byte = edit.1;
+            }
+            mutated = with_header_checksum(mutated);
+            past.extend(lab.send(port, mutated.clone()).into_iter().map(|sent| ((port, frame.clone()), sent)));
+            mutated.bytes.truncate(cut);
+            lab.send(port, mutated.clone());
+            lab.send(port, Frame { offload: Offload::from_bytes(offload), ..mutated });
+            lab.send(port, Frame { offload: Offload::from_bytes(offload), bytes: strange.clone() });
+            if let Ok(packet) = Packet::parse(&frame.bytes) {
+                for piece in fragment::split(&frame, &packet, 576) {
+                    lab.send(port, piece);
+                }
+            }
+            lab.send(PortId(77), frame);
+            lab.wait(step.pause);
+        }
+        prop_assert!(drops(&lab) > 0, "the unknown port's at least");
+    }
+
+    #[test]
+    fn no_dhcp_message_is_too_strange(
+        message in proptest::collection::vec(any::<u8>(), 0..320),
+        good in any::<[bool; 2]>(),
+    ) {
+        let network = Reference::new();
+        let test = &network.test;
+        let mut message = message;
+        if good[0] && message.len() > 244 {
+            message[..4].copy_from_slice(&[1, 1, 6, 0]);
+            message[24..28].fill(0);
+            message[28..34].copy_from_slice(&test.mac.0);
+            message[236..240].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
+            if good[1] {
+                message[240..243].copy_from_slice(&[53, 1, 3]);
+            }
+        }
+        let frame = build::udp(test.ip, Ipv4Addr::BROADCAST, 68, 67, &message);
+        network.lab().send(test.port, frame.with_macs(test.mac, Mac::BROADCAST));
+    }
+}
+
+/// The frame with a right IPv4 header checksum, or nothing behind the check would ever be met.
+fn with_header_checksum(mut frame: Frame) -> Frame {
+    let Some(&first) = frame.bytes.get(14) else { return frame };
+    let end = 14 + usize::from(first & 15) * 4;
+    if frame.bytes.get(12..14) != Some(&[8, 0]) || end < 34 || end > frame.bytes.len() {
+        return frame;
+    }
+    frame.bytes[24..26].fill(0);
+    let words = frame.bytes[14..end].chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    frame.bytes[24..26].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    frame
+}

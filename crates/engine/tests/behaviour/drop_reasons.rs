@@ -1,0 +1,157 @@
+//! Every reason for dropping a packet has a packet that provokes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{DropReason, METADATA, PortId, ROUTER_MAC, Step};
+use model::{Change, Direction, InstanceState, RouteVia};
+use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment};
+
+use crate::lab::{
+    Lab, NAT_PUBLIC, OFFICE, Reference, SERVICES, SERVICES_MAC, UPLINK, UPLINK_MAC, from_office, ip, udp,
+};
+
+#[test]
+fn every_reason_has_its_packet() {
+    let malformed = DropReason::Malformed(Malformed::TruncatedEthernet);
+    for &reason in DropReason::ALL.iter().chain([&malformed]) {
+        let Some((mut lab, port, frame)) = provoke(reason) else { continue };
+        assert_eq!(lab.dropped(port, frame.clone()), reason);
+        let explained = lab.engine.explain(lab.now, port, frame);
+        assert_eq!((explained.dropped, explained.sent), (Some(reason), vec![]));
+        assert_eq!(explained.steps.last(), Some(&Step::Dropped(reason)));
+    }
+}
+
+#[test]
+fn reasons_have_names_of_their_own() {
+    let malformed = Malformed::ALL.map(DropReason::Malformed);
+    let all: Vec<_> = DropReason::ALL.iter().chain(&malformed).collect();
+    let labels: BTreeSet<_> = all.iter().map(|reason| reason.label()).collect();
+    assert_eq!(labels.len(), all.len());
+    for &&reason in &all {
+        assert!(!reason.meaning().is_empty());
+        assert_eq!(reason.to_string().parse(), Ok(reason));
+        let json = serde_json::to_string(&[(reason, 1)].into_iter().collect::<BTreeMap<_, _>>()).unwrap();
+        assert_eq!(json, format!("{{\"{reason}\":1}}"), "it can be a key");
+        let back: BTreeMap<DropReason, u64> = serde_json::from_str(&json).unwrap();
+        assert_eq!(back.keys().next(), Some(&reason));
+    }
+}
+
+/// A packet that is to be dropped for the reason, in the network that does so.
+fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
+    let mut network = Reference::new();
+    let (nat, test, neighbor) = (network.nat.clone(), network.test.clone(), network.neighbor.clone());
+    let plain = |network: &Reference, port, frame| Some((network.lab(), port, frame));
+    let to_office = udp(test.ip, OFFICE);
+    let outward = udp(nat.ip, OFFICE);
+    let big = build::udp(nat.ip, OFFICE, 5, 7, &[7; 2000]);
+    match reason {
+        DropReason::UnknownPort => plain(&network, PortId(77), test.by_router(to_office)),
+        DropReason::VlanTagged => {
+            plain(&network, test.port, build::ethernet(test.mac, ROUTER_MAC, 0x8100, &[0; 50]))
+        }
+        DropReason::BadOffload => {
+            let mut frame = test.by_router(to_office);
+            frame.offload = Offload { flags: 1, csum_start: 9000, ..Offload::default() };
+            plain(&network, test.port, frame)
+        }
+        DropReason::UnsupportedProtocol => {
+            plain(&network, test.port, build::ethernet(test.mac, ROUTER_MAC, 0x86dd, &[0x60; 40]))
+        }
+        DropReason::SpoofedMac => plain(&network, test.port, neighbor.by_router(to_office)),
+        DropReason::SourceCheck => plain(&network, test.port, test.by_router(udp(neighbor.ip, OFFICE))),
+        DropReason::DestinationCheck => plain(&network, test.port, test.by_neighbor(&neighbor, to_office)),
+        DropReason::SpoofedArp => {
+            plain(&network, test.port, arp::request(test.mac, neighbor.ip, ip("10.210.0.1")))
+        }
+        DropReason::MartianSource => plain(&network, nat.port, nat.by_router(udp(ip("0.0.0.0"), OFFICE))),
+        DropReason::Broadcast => {
+            let frame = udp(test.ip, ip("255.255.255.255")).with_macs(test.mac, Mac::BROADCAST);
+            plain(&network, test.port, frame)
+        }
+        DropReason::Multicast => plain(&network, test.port, test.by_router(udp(test.ip, ip("224.0.0.1")))),
+        DropReason::UnknownMac => plain(&network, test.port, test.by_neighbor(&nat, to_office)),
+        DropReason::RogueDhcpServer => {
+            plain(&network, test.port, test.by_router(build::udp(test.ip, neighbor.ip, 67, 68, b"")))
+        }
+        DropReason::BadDhcp => {
+            plain(&network, test.port, test.by_router(build::udp(test.ip, ip("10.210.0.1"), 68, 67, b"")))
+        }
+        DropReason::ForTheRouter => {
+            plain(&network, test.port, test.by_router(udp(test.ip, ip("10.210.0.1"))))
+        }
+        DropReason::NoSuchService => plain(&network, test.port, test.by_router(udp(test.ip, METADATA))),
+        DropReason::SecurityGroupEgress => {
+            network.cloud.revoke_all(network.test_group, Direction::Egress);
+            plain(&network, test.port, test.by_router(to_office))
+        }
+        DropReason::SecurityGroupIngress => {
+            plain(&network, neighbor.port, neighbor.by_neighbor(&test, udp(neighbor.ip, test.ip)))
+        }
+        DropReason::NoRoute => {
+            // A VPC whose main table has the local route only.
+            let vpc = network.cloud.vpc("10.99.0.0/16");
+            let subnet = network.cloud.subnet(vpc, "10.99.0.0/24");
+            let lone = network.cloud.machine(20, subnet, "10.99.0.4", &[], true);
+            plain(&network, lone.port, lone.by_router(udp(lone.ip, OFFICE)))
+        }
+        DropReason::Blackhole => {
+            let state = InstanceState::Stopped;
+            network.cloud.apply(Change::SetInstanceState { instance: nat.instance, state });
+            plain(&network, test.port, test.by_router(to_office))
+        }
+        DropReason::RouteLeadsBack => {
+            let there = RouteVia::Instance(nat.instance);
+            network.cloud.route(network.gateway_table, "192.0.2.0/24", there);
+            plain(&network, nat.port, nat.by_router(udp(nat.ip, ip("192.0.2.1"))))
+        }
+        DropReason::NoSuchAddress => {
+            plain(&network, test.port, test.by_router(udp(test.ip, ip("10.210.7.99"))))
+        }
+        DropReason::NoPort => {
+            network.cloud.fabric.interfaces.remove(&neighbor.key);
+            plain(&network, test.port, test.by_neighbor(&neighbor, udp(test.ip, neighbor.ip)))
+        }
+        DropReason::NoPublicAddress => plain(&network, nat.port, nat.by_router(to_office)),
+        DropReason::UnknownPublicAddress => {
+            plain(&network, UPLINK, from_office(udp(OFFICE, ip("203.0.113.99"))))
+        }
+        DropReason::NoInternetHost => {
+            plain(&network, nat.port, nat.by_router(udp(nat.ip, ip("198.51.100.200"))))
+        }
+        DropReason::NoUplink => {
+            network.cloud.fabric.uplink = None;
+            plain(&network, nat.port, nat.by_router(outward))
+        }
+        DropReason::NotForUs => {
+            let frame = from_office(udp(OFFICE, NAT_PUBLIC)).with_macs(UPLINK_MAC, Mac::BROADCAST);
+            plain(&network, UPLINK, frame)
+        }
+        DropReason::BadQuote => {
+            plain(&network, nat.port, nat.by_router(build::icmp_error(nat.ip, OFFICE, 3, 3, b"short")))
+        }
+        DropReason::NoFlow => {
+            let answer = build::tcp(METADATA, ip("100.64.0.2"), 80, 5, TcpFlags::ACK, b"");
+            plain(&network, SERVICES, answer.with_macs(SERVICES_MAC, ROUTER_MAC))
+        }
+        DropReason::FlowConflict => {
+            let mut lab = network.lab();
+            let ask = |src| nat.by_router(build::tcp(src, METADATA, 5, 80, TcpFlags::SYN, b""));
+            lab.one(nat.port, ask(test.ip));
+            Some((lab, nat.port, ask(neighbor.ip)))
+        }
+        DropReason::FragmentWithoutFirst => {
+            let whole = nat.by_router(big.with_dont_fragment(false));
+            let packet = Packet::parse(&whole.bytes).unwrap();
+            plain(&network, nat.port, fragment::split(&whole, &packet, 1000).remove(1))
+        }
+        DropReason::TooBig => {
+            let error = build::icmp_error(nat.ip, OFFICE, 3, 3, &big.bytes[14..]);
+            plain(&network, nat.port, nat.by_router(error))
+        }
+        DropReason::Malformed(_) => plain(&network, test.port, Frame::new(vec![0; 3])),
+        // The host's: it counts them itself. A full table takes a million connections: see the table's own tests.
+        DropReason::Oversized | DropReason::SendFailed | DropReason::FlowTableFull => None,
+    }
+}
