@@ -115,7 +115,8 @@ struct Loop {
 impl Loop {
     fn run(mut self) {
         loop {
-            if self.wait().is_err() || !self.obey() {
+            let Ok(woken) = self.wait() else { return };
+            if woken && !self.obey() {
                 return;
             }
             let now = now();
@@ -129,12 +130,12 @@ impl Loop {
         }
     }
 
-    fn wait(&self) -> rustix::io::Result<()> {
-        let [ip, arp, ipv6, tagged] = self.sockets.as_fds();
-        let wake = self.wake.as_fd();
-        let mut fds = [ip, arp, ipv6, tagged, wake].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    /// Waits for packets or commands; whether it was woken for a command.
+    fn wait(&self) -> rustix::io::Result<bool> {
+        let mut fds =
+            [self.sockets.as_fd(), self.wake.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, Some(&TICK)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!fds[1].revents().is_empty()),
             Err(error) => {
                 tracing::error!(%error, "cannot wait for packets");
                 Err(error)
@@ -145,7 +146,7 @@ impl Loop {
     /// Carries out what was asked; false to stop.
     fn obey(&mut self) -> bool {
         let mut count = [0; 8];
-        // Nothing to read means that nobody woke us.
+        // All who woke us until now are heard below.
         let _ = rustix::io::read(&*self.wake, &mut count);
         while let Ok(command) = self.commands.try_recv() {
             match command {

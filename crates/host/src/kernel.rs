@@ -42,6 +42,9 @@ pub enum KernelError {
     /// Making, opening or entering a namespace failed.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// A namespace of a planned name is there, and not on the list of what was made.
+    #[error("there is a namespace {0} already, which was made by somebody else (`ip netns delete {0}` removes it)")]
+    Foreign(String),
     /// The ledger could not be written, so the thing was not made.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

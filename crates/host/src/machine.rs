@@ -187,6 +187,32 @@ pub fn stop(state_dir: &Path, namespace: &Namespace, patience: Duration) -> Resu
     Err(MachineError::Undying(init))
 }
 
+/// Kills the init of the machine with this state directory, wherever it is now: its namespace's name may be gone.
+/// All its processes end with it. Nothing to end is no error.
+///
+/// # Errors
+/// `Signal`, `Undying`.
+pub fn kill(state_dir: &Path) -> Result<(), MachineError> {
+    let on_record = || {
+        let record = fs::read(state_dir.join(record::PID)).ok()?;
+        serde_json::from_slice::<ProcessRecord>(&record).ok()?.process()
+    };
+    let Some(init) = on_record() else { return Ok(()) };
+    let refused = |e: rustix::io::Errno| MachineError::Signal { pid: init, source: e.into() };
+    let pidfd = match pidfd_open(init, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        opened => opened.map_err(refused)?,
+    };
+    if on_record() != Some(init) {
+        return Ok(());
+    }
+    match pidfd_send_signal(&pidfd, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => return Err(refused(error)),
+    }
+    if ended_within(pidfd.as_fd(), Duration::from_secs(10)) { Ok(()) } else { Err(MachineError::Undying(init)) }
+}
+
 /// Whether the process ends in that time.
 fn ended_within(pidfd: BorrowedFd<'_>, patience: Duration) -> bool {
     let until = Instant::now() + patience;

@@ -4,6 +4,9 @@
 //! pass, so a program there may take packets over without any word to us. Each frame comes with its
 //! virtio header (`PACKET_VNET_HDR`), hence segments that the kernel has not cut yet stay whole.
 //!
+//! Several sockets share IPv4 by the link that a frame came in at, and each gets its turn: a link that
+//! sends more than we can take loses its own frames, not those of other links.
+//!
 //! A VLAN tag is taken off a frame, and forgotten, before such a socket sees it: the frame looks like
 //! any other. One more socket, bound to all protocols, sees the tag, and its filter lets nothing but
 //! tagged frames in. The two copies of one frame bear the same time stamp; that is how the copy that
@@ -13,8 +16,10 @@ mod raw;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{Timespec, epoll};
 use wire::Frame;
 
 pub(crate) use raw::{Batch, RawSocket, interface_index};
@@ -24,12 +29,17 @@ const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
 
-/// One call of [`PacketReceiver::receive`] takes at most this many frames of each protocol.
-const IP_BATCH: usize = 64;
-const OTHER_BATCH: usize = 16;
+/// How many sockets share IPv4.
+const IP_SOCKETS: u32 = 16;
 
-/// Room for bursts while the engine is busy elsewhere, in bytes of kernel memory.
-const IP_BUFFER: i32 = 32 << 20;
+/// With those of ARP and IPv6 and the one for tagged frames.
+const SOCKETS: usize = IP_SOCKETS as usize + 3;
+
+/// How many frames of one socket are taken in its turn.
+const TURN: usize = 32;
+
+/// Room for bursts while the engine is busy elsewhere, in bytes of kernel memory for one socket.
+const IP_BUFFER: i32 = 4 << 20;
 const OTHER_BUFFER: i32 = 1 << 20;
 const SEND_BUFFER: i32 = 32 << 20;
 
@@ -59,10 +69,11 @@ pub struct PacketSocket {
 /// The half of a [`PacketSocket`] that receives.
 #[derive(Debug)]
 pub struct PacketReceiver {
-    ip: RawSocket,
-    arp: RawSocket,
-    ipv6: RawSocket,
+    /// Those of IPv4, then ARP and IPv6.
+    sockets: Vec<RawSocket>,
     tagged: RawSocket,
+    /// Tells which have frames: by their index, the tagged one last.
+    epoll: OwnedFd,
     batch: Batch,
     tagged_batch: Batch,
     /// Tagged frames whose plain looking copies have yet to come. Those of other protocols never do.
@@ -81,42 +92,45 @@ impl PacketSocket {
     /// # Errors
     /// What the kernel says: `EPERM` without `CAP_NET_RAW` in that namespace.
     pub fn open() -> io::Result<PacketSocket> {
-        let receiving = |protocol, buffer| {
-            let socket = RawSocket::new()?;
-            socket.stamp_frames()?;
-            socket.set_receive_buffer(buffer)?;
-            Ok::<_, io::Error>((socket, protocol))
-        };
         let tagged = RawSocket::new()?;
         tagged.stamp_frames()?;
         tagged.only_tagged_frames()?;
         // Before the others, so that no tagged frame reaches them unseen.
         tagged.bind(ETH_P_ALL, 0)?;
-        let bound = |(socket, protocol): (RawSocket, u16)| socket.bind(protocol, 0).map(|()| socket);
+        let mut sockets = ip_sockets()?;
+        for protocol in [ETH_P_ARP, ETH_P_IPV6] {
+            let socket = receiving(OTHER_BUFFER)?;
+            socket.bind(protocol, 0)?;
+            sockets.push(socket);
+        }
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (index, socket) in sockets.iter().chain([&tagged]).enumerate() {
+            epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        }
         let send = RawSocket::new()?;
         send.set_send_buffer(SEND_BUFFER)?;
         let receiver = PacketReceiver {
-            ip: bound(receiving(ETH_P_IP, IP_BUFFER)?)?,
-            arp: bound(receiving(ETH_P_ARP, OTHER_BUFFER)?)?,
-            ipv6: bound(receiving(ETH_P_IPV6, OTHER_BUFFER)?)?,
+            sockets,
             tagged,
-            batch: Batch::new(IP_BATCH + 2 * OTHER_BATCH),
-            tagged_batch: Batch::new(OTHER_BATCH),
+            epoll,
+            batch: Batch::new(TURN),
+            tagged_batch: Batch::new(TURN),
             remembered: BTreeSet::new(),
             drops: 0,
         };
         Ok(PacketSocket { receiver, sender: PacketSender(send) })
     }
 
-    /// The sockets to wait on: readable when there is something to [`receive`](PacketReceiver::receive).
-    pub fn as_fds(&self) -> [BorrowedFd<'_>; 4] {
-        let PacketReceiver { ip, arp, ipv6, tagged, .. } = &self.receiver;
-        [ip.as_fd(), arp.as_fd(), ipv6.as_fd(), tagged.as_fd()]
-    }
-
     /// Both halves, to send while receiving.
     pub fn split(&mut self) -> (&mut PacketReceiver, &PacketSender) {
         (&mut self.receiver, &self.sender)
+    }
+}
+
+/// To wait on: readable when there is something to [`receive`](PacketReceiver::receive).
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.epoll.as_fd()
     }
 }
 
@@ -127,11 +141,33 @@ impl PacketReceiver {
     /// # Errors
     /// What the kernel says, if it is more than "nothing there".
     pub fn receive(&mut self, f: &mut dyn FnMut(Received<'_>)) -> io::Result<usize> {
+        let mut events = [MaybeUninit::uninit(); SOCKETS];
+        let (ready, _) = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()))?;
+        let mut count = 0;
+        for event in ready {
+            count += self.take_turn(event.data.u64() as usize, f)?;
+        }
+        Ok(count)
+    }
+
+    /// How many frames the kernel has dropped, since the sockets were opened, because we did not
+    /// fetch them in time.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn kernel_drops(&mut self) -> io::Result<u64> {
+        for socket in &self.sockets {
+            self.drops += u64::from(socket.take_drops()?);
+        }
+        Ok(self.drops)
+    }
+
+    fn take_turn(&mut self, socket: usize, f: &mut dyn FnMut(Received<'_>)) -> io::Result<usize> {
         self.batch.clear();
-        self.batch.fill::<IP_BATCH>(&self.ip)?;
-        self.batch.fill::<OTHER_BATCH>(&self.arp)?;
-        self.batch.fill::<OTHER_BATCH>(&self.ipv6)?;
-        // After the others: the copy with the tag is queued before the one that looks plain.
+        if let Some(socket) = self.sockets.get(socket) {
+            self.batch.fill::<TURN>(socket)?;
+        }
+        // After the other: the copy with the tag is queued before the one that looks plain.
         let mut count = self.receive_tagged(f)?;
         for (frame, extra) in self.batch.frames() {
             if self.remembered.remove(&(extra.stamp, extra.port)) {
@@ -143,23 +179,11 @@ impl PacketReceiver {
         Ok(count)
     }
 
-    /// How many frames the kernel has dropped, since the sockets were opened, because we did not
-    /// fetch them in time.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn kernel_drops(&mut self) -> io::Result<u64> {
-        for socket in [&self.ip, &self.arp, &self.ipv6] {
-            self.drops += u64::from(socket.take_drops()?);
-        }
-        Ok(self.drops)
-    }
-
     fn receive_tagged(&mut self, f: &mut dyn FnMut(Received<'_>)) -> io::Result<usize> {
         let mut count = 0;
         loop {
             self.tagged_batch.clear();
-            let filled = self.tagged_batch.fill::<OTHER_BATCH>(&self.tagged)?;
+            let filled = self.tagged_batch.fill::<TURN>(&self.tagged)?;
             for (frame, extra) in self.tagged_batch.frames() {
                 if self.remembered.len() == TAGGED_REMEMBERED {
                     self.remembered.pop_first();
@@ -169,7 +193,7 @@ impl PacketReceiver {
             }
             count += filled;
             // All of them, or a plain looking copy would get ahead; but a flood must not keep us here.
-            if filled < OTHER_BATCH || count >= TAGGED_REMEMBERED {
+            if filled < TURN || count >= TAGGED_REMEMBERED {
                 return Ok(count);
             }
         }
@@ -186,4 +210,27 @@ impl PacketSender {
     pub fn send(&self, port: u32, frame: &Frame) -> io::Result<()> {
         self.0.send(port, frame)
     }
+}
+
+/// The sockets that share IPv4.
+fn ip_sockets() -> io::Result<Vec<RawSocket>> {
+    let mut sockets = Vec::new();
+    let mut group = None;
+    for _ in 0..IP_SOCKETS {
+        let socket = receiving(IP_BUFFER)?;
+        // One that is bound and has not joined yet would hear what others of the group hear, too.
+        socket.close_ears()?;
+        socket.bind(ETH_P_IP, 0)?;
+        group = Some(socket.share_by_link(group, IP_SOCKETS)?);
+        sockets.push(socket);
+    }
+    sockets.iter().try_for_each(RawSocket::open_ears)?;
+    Ok(sockets)
+}
+
+fn receiving(buffer: i32) -> io::Result<RawSocket> {
+    let socket = RawSocket::new()?;
+    socket.stamp_frames()?;
+    socket.set_receive_buffer(buffer)?;
+    Ok(socket)
 }

@@ -28,7 +28,7 @@ struct Arrival {
 }
 
 struct Pair {
-    _namespace: Scratch,
+    namespace: Scratch,
     socket: PacketSocket,
     left: u32,
     right: u32,
@@ -45,29 +45,15 @@ impl Pair {
         for link in ["left", "right"] {
             namespace.ip(&format!("link set {link} mtu 9001 up"));
         }
-        let index = |link: &str| {
-            let socket = || socket(AddressFamily::INET, SocketType::DGRAM, None);
-            namespace.run(|| name_to_index(socket()?, link)).unwrap().unwrap()
-        };
-        let (left, right) = (index("left"), index("right"));
         let socket = namespace.run(PacketSocket::open).unwrap().unwrap();
-        let mut pair = Pair { _namespace: namespace, socket, left, right };
-        pair.wait_for_carrier();
+        let mut pair = Pair { namespace, socket, left: 0, right: 0 };
+        (pair.left, pair.right) = (pair.index("left"), pair.index("right"));
         pair
     }
 
-    /// A link that was set up drops frames until a kernel worker has seen its carrier.
-    fn wait_for_carrier(&mut self) {
-        let probe = build::ethernet(Mac([2, 0, 0, 0, 0, 1]), Mac::BROADCAST, 0x0806, &[0; 46]);
-        let until = Instant::now() + Duration::from_secs(5);
-        loop {
-            // A queue that does not work yet may say so, or not.
-            let _ = self.socket.split().1.send(self.left, &probe);
-            if !self.arrivals_within(1, Duration::from_millis(20)).is_empty() {
-                return;
-            }
-            assert!(Instant::now() < until, "the links do not come up");
-        }
+    fn index(&self, link: &str) -> u32 {
+        let socket = || socket(AddressFamily::INET, SocketType::DGRAM, None);
+        self.namespace.run(|| name_to_index(socket()?, link)).unwrap().unwrap()
     }
 
     /// The next frames, at least `count` unless a second passes.
@@ -80,8 +66,7 @@ impl Pair {
         let mut all = Vec::new();
         while all.len() < count {
             let left = until.saturating_duration_since(Instant::now());
-            let fds = self.socket.as_fds();
-            let mut fds = fds.each_ref().map(|fd| PollFd::new(fd, PollFlags::IN));
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             if rustix::event::poll(&mut fds, Some(&Timespec::try_from(left).unwrap())).unwrap() == 0 {
                 break;
             }
@@ -142,6 +127,27 @@ fn a_tagged_frame_is_seen_once_and_as_tagged() {
     assert_eq!(arrivals.len(), 6);
     assert!(arrivals.iter().all(|arrival| arrival.frame == plain && arrival.port == pair.right));
     assert_eq!(pair.arrivals(1), []);
+}
+
+#[test]
+fn a_flood_on_one_link_costs_other_links_nothing() {
+    let mut pair = Pair::new("flood");
+    pair.namespace.ip("link add near type veth peer name far");
+    for link in ["near", "far"] {
+        pair.namespace.ip(&format!("link set {link} up"));
+    }
+    let (near, far) = (pair.index("near"), pair.index("far"));
+    let frame = build::udp(A, B, 1000, 53, b"question");
+    const FLOOD: usize = 50_000;
+    for _ in 0..FLOOD {
+        pair.socket.split().1.send(pair.left, &frame).unwrap();
+    }
+    pair.socket.split().1.send(near, &frame).unwrap();
+    let arrivals = pair.arrivals(FLOOD + 1);
+    let dropped = pair.socket.split().0.kernel_drops().unwrap();
+    assert!(dropped > 0);
+    assert_eq!(arrivals.len() + dropped as usize, FLOOD + 1);
+    assert_eq!(arrivals.iter().filter(|arrival| arrival.port == far).count(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,12 @@ impl LabDir {
         self.path.join(LOG)
     }
 
+    /// The directories of all machines.
+    pub(crate) fn machines(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = std::fs::read_dir(self.path.join(MACHINES)).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    }
+
     /// A machine's own directory.
     pub(crate) fn machine(&self, name: &str) -> PathBuf {
         self.path.join(MACHINES).join(name)
@@ -104,6 +110,8 @@ impl LabDir {
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(Failure::file(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            // Somebody who took the lab down meanwhile has removed the file: that lock is nobody's.
+            Ok(()) if !is_at(&file, &path) => Err(Failure::Refused(format!("lab `{}` has just gone", self.name))),
             Ok(()) => Ok(Some(Locked { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(Failure::File { path, source: error.into() }),
@@ -185,6 +193,12 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::File { path: path.to_owned(), source: error }),
     }
+}
+
+/// Whether the path still names this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 fn known() -> Vec<String> {

@@ -73,6 +73,9 @@ pub(crate) enum Failure {
     /// A command in a machine could not be run.
     #[error(transparent)]
     Exec(#[from] host::machine::ExecError),
+    /// A machine cannot be ended.
+    #[error(transparent)]
+    Machine(#[from] host::machine::MachineError),
     /// A namespace is not what it should be.
     #[error(transparent)]
     Namespace(#[from] host::namespace::NamespaceError),

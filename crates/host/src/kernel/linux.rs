@@ -185,6 +185,9 @@ impl Kernel for Linux {
         let mut raw = BTreeMap::new();
         for (name, planned) in &plan.namespaces {
             if self.enter(name)? {
+                if !self.ledger.made().contains(&Made::Namespace { name: name.clone() }) {
+                    return Err(KernelError::Foreign(name.clone()));
+                }
                 let (namespace, links) = self.observe_namespace(name, planned.forwarding)?;
                 observed.namespaces.insert(name.clone(), namespace);
                 raw.insert(name.as_str(), links);

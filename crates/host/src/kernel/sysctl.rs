@@ -26,7 +26,8 @@ const LINK: [(&str, &str); 9] = [
     ("secure_redirects", "0"),
     ("send_redirects", "0"),
     ("accept_source_route", "0"),
-    ("arp_ignore", "0"),
+    // Only for addresses of the link that was asked on: segments do not leak into each other.
+    ("arp_ignore", "1"),
     ("arp_announce", "0"),
     ("arp_filter", "0"),
     ("proxy_arp", "0"),

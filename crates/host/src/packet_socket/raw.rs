@@ -39,6 +39,10 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     }
 }
 
+/// Packet sockets that share what comes in (`PACKET_FANOUT`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group(u32);
+
 /// One non-blocking packet socket with virtio headers that ignores what the machine itself sends.
 #[derive(Debug)]
 pub(crate) struct RawSocket(OwnedFd);
@@ -81,16 +85,48 @@ impl RawSocket {
 
     /// Lets no frame in but those with a VLAN tag.
     pub(crate) fn only_tagged_frames(&self) -> io::Result<()> {
-        let tag_present = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG_PRESENT).cast_unsigned();
-        let instruction = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-        let mut program = [
-            instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, tag_present),
-            libc::sock_filter { jf: 1, ..instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0) },
-            instruction(libc::BPF_RET | libc::BPF_K, 0),
-            instruction(libc::BPF_RET | libc::BPF_K, u32::MAX),
-        ];
-        let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+        self.set_program(
+            (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+            &mut [
+                load(libc::SKF_AD_VLAN_TAG_PRESENT),
+                libc::sock_filter { jf: 1, ..instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0) },
+                instruction(libc::BPF_RET | libc::BPF_K, 0),
+                instruction(libc::BPF_RET | libc::BPF_K, u32::MAX),
+            ],
+        )
+    }
+
+    /// Lets no frame in.
+    pub(crate) fn close_ears(&self) -> io::Result<()> {
+        let nothing = &mut [instruction(libc::BPF_RET | libc::BPF_K, 0)];
+        self.set_program((libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), nothing)
+    }
+
+    /// Lets all frames in again.
+    pub(crate) fn open_ears(&self) -> io::Result<()> {
+        self.set(libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32)
+    }
+
+    /// Shares what comes in with other sockets bound to the same: each of the `size` sockets of a group hears
+    /// the links whose indices leave the same remainder. Without a group it makes one; returns the group.
+    pub(crate) fn share_by_link(&self, group: Option<Group>, size: u32) -> io::Result<Group> {
+        let new = libc::PACKET_FANOUT_CBPF
+            | libc::PACKET_FANOUT_FLAG_UNIQUEID
+            | libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING;
+        let Group(wanted) = group.unwrap_or(Group(new << 16));
+        self.set(libc::SOL_PACKET, libc::PACKET_FANOUT, &wanted)?;
+        if let Some(joined) = group {
+            return Ok(joined);
+        }
+        self.set_program(
+            (libc::SOL_PACKET, libc::PACKET_FANOUT_DATA),
+            &mut [
+                load(libc::SKF_AD_IFINDEX),
+                instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, size),
+                instruction(libc::BPF_RET | libc::BPF_A, 0),
+            ],
+        )?;
+        self.get(libc::SOL_PACKET, libc::PACKET_FANOUT, 0).map(Group)
     }
 
     /// Takes every frame on the link, whatever its destination, as long as the socket is open.
@@ -118,20 +154,8 @@ impl RawSocket {
 
     /// How many frames were dropped for want of buffer since the last call.
     pub(crate) fn take_drops(&self) -> io::Result<u32> {
-        let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-        let mut length = length_of::<libc::tpacket_stats>();
-        // SAFETY: the kernel writes at most `length` bytes into `statistics`.
-        let result = unsafe {
-            libc::getsockopt(
-                self.0.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_STATISTICS,
-                ptr::from_mut(&mut statistics).cast(),
-                &raw mut length,
-            )
-        };
-        checked(result)?;
-        Ok(statistics.tp_drops)
+        let none = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        Ok(self.get(libc::SOL_PACKET, libc::PACKET_STATISTICS, none)?.tp_drops)
     }
 
     /// Sends a frame, its offload header before it, out of a link.
@@ -163,6 +187,27 @@ impl RawSocket {
             libc::setsockopt(self.0.as_raw_fd(), level, name, ptr::from_ref(value).cast(), length_of::<T>())
         };
         checked(result)
+    }
+
+    fn set_program(&self, (level, name): (i32, i32), program: &mut [libc::sock_filter]) -> io::Result<()> {
+        let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        self.set(level, name, &program)
+    }
+
+    /// An option of integers only: the kernel may fill in any bytes.
+    fn get<T: Copy>(&self, level: i32, name: i32, mut value: T) -> io::Result<T> {
+        let mut length = length_of::<T>();
+        // SAFETY: the kernel writes at most `length` bytes into `value`.
+        let result = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                level,
+                name,
+                ptr::from_mut(&mut value).cast(),
+                &raw mut length,
+            )
+        };
+        checked(result).map(|()| value)
     }
 }
 
@@ -300,6 +345,16 @@ fn extra(message: &libc::msghdr, port: u32) -> Extra {
         next = unsafe { libc::CMSG_NXTHDR(message, header) };
     }
     extra
+}
+
+/// An instruction of a classic BPF program.
+fn instruction(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+/// Loads what the kernel knows about a frame (`SKF_AD_…`).
+fn load(what: i32) -> libc::sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, (libc::SKF_AD_OFF + what).cast_unsigned())
 }
 
 fn link_address(protocol: u16, port: u32) -> libc::sockaddr_ll {

@@ -92,6 +92,9 @@ fn take_down(dir: &LabDir) -> Result<(), Failure> {
 
 /// Removes everything on the lab's list, and its directory.
 fn clean(dir: &LabDir) -> Result<(), Failure> {
+    for machine in dir.machines() {
+        host::machine::kill(&machine)?;
+    }
     let failed = |errors| Failure::TearDown { name: dir.name.clone(), errors };
     host::teardown::teardown(&dir.path).map_err(failed)?;
     dir.remove()
