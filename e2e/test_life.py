@@ -340,3 +340,22 @@ def test_an_ordinary_user_gets_a_clear_error(tmp_path_factory):
         assert of_lab("e2e-small") == ([], [])
     finally:
         subprocess.run(["rm", "-f", binary, file], check=True)
+
+
+def test_down_ends_machines_whose_namespaces_names_are_gone(labs, lab_file):
+    lab = labs.up(lab_file(SMALL), "e2e-small")
+    for machine in (lab.instance("machine"), lab.status()["hosts"][0]):
+        subprocess.run(["ip", "netns", "delete", machine["machine"]["namespace"]], check=True)
+    labs.down()
+
+
+def test_up_leaves_a_namespace_of_somebody_else_alone(labs, lab_file):
+    foreign = "rw-e2e-small-outside"
+    subprocess.run(["ip", "netns", "add", foreign], check=True)
+    try:
+        done = ringwall("lab", "up", "--name", "e2e-small", lab_file(SMALL), check=False)
+        assert done.returncode == 1
+        assert f"namespace {foreign} already" in done.stderr
+        assert of_lab("e2e-small") == ([foreign], [])
+    finally:
+        subprocess.run(["ip", "netns", "delete", foreign], check=True)

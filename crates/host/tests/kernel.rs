@@ -293,6 +293,17 @@ fn a_pin_that_somebody_removed_is_replaced_although_the_namespace_lives() {
 }
 
 #[test]
+fn a_namespace_of_somebody_else_is_refused_and_stays() {
+    let lab = Lab::new();
+    let foreign = Namespace::create(&lab.name("router")).unwrap();
+    let refused = reconcile(&lab.plan(), &mut lab.linux(), &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains("made by somebody else"), "{refused}");
+    lab.tear_down();
+    assert!(foreign.path().exists());
+    Namespace::delete(foreign.name()).unwrap();
+}
+
+#[test]
 fn what_a_guest_does_at_home_is_its_own() {
     let lab = Lab::new();
     let mut kernel = lab.linux();
