@@ -43,7 +43,9 @@ pub enum KernelError {
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
     /// A namespace of a planned name is there, and not on the list of what was made.
-    #[error("there is a namespace {0} already, which was made by somebody else (`ip netns delete {0}` removes it)")]
+    #[error(
+        "there is a namespace {0} already, which was made by somebody else (`ip netns delete {0}` removes it)"
+    )]
     Foreign(String),
     /// The ledger could not be written, so the thing was not made.
     #[error(transparent)]

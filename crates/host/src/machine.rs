@@ -210,7 +210,11 @@ pub fn kill(state_dir: &Path) -> Result<(), MachineError> {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => return Err(refused(error)),
     }
-    if ended_within(pidfd.as_fd(), Duration::from_secs(10)) { Ok(()) } else { Err(MachineError::Undying(init)) }
+    if ended_within(pidfd.as_fd(), Duration::from_secs(10)) {
+        Ok(())
+    } else {
+        Err(MachineError::Undying(init))
+    }
 }
 
 /// Whether the process ends in that time.

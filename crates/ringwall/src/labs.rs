@@ -111,7 +111,9 @@ impl LabDir {
         let file = file.map_err(Failure::file(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             // Somebody who took the lab down meanwhile has removed the file: that lock is nobody's.
-            Ok(()) if !is_at(&file, &path) => Err(Failure::Refused(format!("lab `{}` has just gone", self.name))),
+            Ok(()) if !is_at(&file, &path) => {
+                Err(Failure::Refused(format!("lab `{}` has just gone", self.name)))
+            }
             Ok(()) => Ok(Some(Locked { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(Failure::File { path, source: error.into() }),

@@ -36,7 +36,9 @@ fn find<'a>(status: &'a Status, who: &str) -> Result<&'a MachineReport, Failure>
     let instances = status
         .instances
         .iter()
-        .filter(|instance| [&instance.id, &instance.logical].contains(&&who.to_owned()) || instance.name.as_deref() == Some(who))
+        .filter(|instance| {
+            instance.id == who || instance.logical == who || instance.name.as_deref() == Some(who)
+        })
         .map(|instance| (instance.id.clone(), &instance.machine));
     let found: Vec<_> = hosts.chain(instances).collect();
     match found[..] {
