@@ -207,7 +207,8 @@ fn from_internet(
     trace.note(|| Step::FromInternet { source: hop.key.src });
     let (owner, private) = view.tables.behind_public(hop.key.dst).ok_or(DropReason::UnknownPublicAddress)?;
     // Nobody out there has an address of ours: rules that trust the VPC's addresses must not trust a stranger.
-    let ours = view.tables.vpc_of(&view.tables.interfaces[owner]).cidr.contains(&hop.key.src)
+    let vpc = view.tables.vpc_of(&view.tables.interfaces[owner]);
+    let ours = vpc.cidrs.iter().any(|cidr| cidr.contains(&hop.key.src))
         || view.tables.behind_public(hop.key.src).is_some();
     if ours || source_check::martian(hop.key.src) {
         return Err(DropReason::MartianSource);

@@ -60,7 +60,7 @@ pub(crate) struct Interface {
 
 #[derive(Debug)]
 pub(crate) struct Vpc {
-    pub(crate) cidr: Ipv4Net,
+    pub(crate) cidrs: Vec<Ipv4Net>,
     pub(crate) dns: Ipv4Addr,
     pub(crate) domain: String,
     pub(crate) internet_gateway: Option<InternetGatewayId>,
@@ -183,7 +183,7 @@ impl Tables {
         for vpc in region.vpcs().values() {
             vpcs.insert(vpc.id, self.vpcs.len());
             self.vpcs.push(Vpc {
-                cidr: vpc.cidr,
+                cidrs: vpc.cidrs().collect(),
                 dns: vpc.dns(),
                 domain: region.key().region.domain(),
                 internet_gateway: region.internet_gateway_of(vpc.id),

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
-use crate::id::{AllocationId, AssociationId, InterfaceId};
+use crate::id::{AllocationId, AssociationId, InterfaceId, VpcId};
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
 
@@ -55,6 +56,7 @@ impl Region {
             return Err(Fault::AddressInUse(public_ip));
         }
         tag::check(&tags)?;
+        self.quotas.allow(Quota::Addresses, self.addresses.len() + 1)?;
 
         let id = self.draw();
         self.addresses.insert(id, Address { allocation: id, public_ip, association: None, tags });
@@ -66,6 +68,7 @@ impl Region {
         allocation: AllocationId,
         interface: InterfaceId,
         private_ip: Option<Ipv4Addr>,
+        allow_reassociation: bool,
     ) -> Result<AssociationId, Fault> {
         let address = self.addresses.get(&allocation).ok_or(Fault::AllocationNotFound(allocation))?;
         let on = self.interface(interface)?;
@@ -77,20 +80,63 @@ impl Region {
             if (association.interface, association.private_ip) == (interface, private_ip) {
                 return Ok(association.id);
             }
-            return Err(Fault::AddressAlreadyAssociated { allocation, association: association.id });
+            if !allow_reassociation {
+                return Err(Fault::AddressAlreadyAssociated { allocation, association: association.id });
+            }
         }
-        if let Some((_, association)) = self.address_of(interface, private_ip) {
+        let before = self.address_of(interface, private_ip);
+        if let Some((_, association)) = before
+            && !allow_reassociation
+        {
             return Err(Fault::InterfaceAlreadyAssociated { interface, association: association.id });
         }
         if self.internet_gateway_of(on.vpc).is_none() {
             return Err(Fault::GatewayNotAttached(on.vpc));
         }
 
+        let before = before.map(|(address, _)| address.allocation);
+        if let Some(address) = before.and_then(|before| self.addresses.get_mut(&before)) {
+            address.association = None;
+        }
         let id = self.draw();
         if let Some(address) = self.addresses.get_mut(&allocation) {
             address.association = Some(AddressAssociation { id, interface, private_ip });
         }
         Ok(id)
+    }
+
+    pub(crate) fn disassociate_address(&mut self, id: AssociationId) -> Result<(), Fault> {
+        let of = |address: &&mut Address| address.association.as_ref().is_some_and(|to| to.id == id);
+        let address = self.addresses.values_mut().find(of).ok_or(Fault::AddressAssociationNotFound(id))?;
+
+        address.association = None;
+        Ok(())
+    }
+
+    pub(crate) fn release_address(&mut self, allocation: AllocationId) -> Result<(), Fault> {
+        let address = self.addresses.get(&allocation).ok_or(Fault::AllocationNotFound(allocation))?;
+        if address.association.is_some() {
+            return Err(Fault::AddressInUse(address.public_ip));
+        }
+
+        self.addresses.remove(&allocation);
+        Ok(())
+    }
+
+    /// Whether any interface of the VPC has a public address.
+    pub(crate) fn has_public_addresses(&self, vpc: VpcId) -> bool {
+        let mut mapped = self.addresses.values().filter_map(|address| address.association.as_ref());
+        mapped.any(|to| self.interfaces.get(&to.interface).is_some_and(|interface| interface.vpc == vpc))
+    }
+
+    /// Takes the public addresses from those private addresses of an interface that are chosen.
+    pub(crate) fn unmap(&mut self, interface: InterfaceId, chosen: impl Fn(Ipv4Addr) -> bool) {
+        for address in self.addresses.values_mut() {
+            let to = address.association.as_ref();
+            if to.is_some_and(|to| to.interface == interface && chosen(to.private_ip)) {
+                address.association = None;
+            }
+        }
     }
 
     fn address_of(
@@ -163,5 +209,54 @@ mod tests {
         assert_eq!(network.refused(associate(nobody, other)).code(), "InvalidAllocationID.NotFound");
         let nothing = "eni-00000000".parse().unwrap();
         assert_eq!(network.refused(associate(second, nothing)).code(), "InvalidNetworkInterfaceID.NotFound");
+    }
+
+    #[test]
+    fn five_at_most() {
+        let mut network = Network::new();
+        for last in 0..5 {
+            allocate(&mut network, last);
+        }
+        let sixth = Change::AllocateAddress { public_ip: Ipv4Addr::new(203, 0, 113, 6), tags: tags("x") };
+        assert_eq!(network.refused(sixth).code(), "AddressLimitExceeded");
+    }
+
+    #[test]
+    fn mappings_move_if_they_may() {
+        let mut network = Network::new();
+        network.internet_gateway();
+        let ((_, interface), (_, other)) = (network.instance(), network.instance());
+        let (first, second) = (network.elastic_ip(13, interface), network.elastic_ip(14, other));
+        let again =
+            |allocation, interface| Change::ReassociateAddress { allocation, interface, private_ip: None };
+        assert_eq!(network.apply(again(first.0, interface)), Applied::AddressAssociation(first.1));
+
+        let Applied::AddressAssociation(moved) = network.apply(again(first.0, other)) else { panic!() };
+        assert!(moved != first.1 && moved != second.1);
+        let address = &network.region.addresses()[&first.0];
+        assert_eq!(address.association.as_ref().unwrap().interface, other);
+        assert_eq!(network.region.addresses()[&second.0].association, None, "it made way");
+        let private_ip = network.region.interfaces()[&interface].private_ip;
+        assert_eq!(network.region.public_address_of(interface, private_ip), None);
+    }
+
+    #[test]
+    fn an_address_is_given_back() {
+        let mut network = Network::new();
+        network.internet_gateway();
+        let (_, interface) = network.instance();
+        let (allocation, association) = network.elastic_ip(13, interface);
+        let release = Change::ReleaseAddress { allocation };
+        let fault = network.refused(release.clone());
+        assert_eq!(
+            (fault.code(), fault.to_string()),
+            ("InvalidIPAddress.InUse", "Address 203.0.113.13 is in use.".into())
+        );
+        network.apply(Change::DisassociateAddress { association });
+        let again = network.refused(Change::DisassociateAddress { association });
+        assert_eq!(again.code(), "InvalidAssociationID.NotFound");
+        network.apply(release.clone());
+        assert_eq!(network.refused(release), Fault::AllocationNotFound(allocation));
+        allocate(&mut network, 13);
     }
 }

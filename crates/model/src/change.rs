@@ -1,29 +1,52 @@
-//! What can be asked of a region, and what comes of it.
+//! What can be asked of a region.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AllocationId, AssociationId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId,
+    AllocationId, AssociationId, AttachmentId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
+    KeyPairId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    VpcCidrAssociationId, VpcId,
 };
-use crate::instance::{InstanceState, MetadataOptions};
+use crate::instance::{InstanceAttribute, InstanceState, Launch, MetadataOptions};
+use crate::interface::{InterfaceAttribute, NewInterface, SecondaryAddresses};
 use crate::route_table::RouteVia;
 use crate::rule::{Direction, Permission};
-use crate::tag::Tags;
+use crate::tag::{TaggedResource, Tags};
+use crate::user_data;
 
-/// A change of a region's state. Named as EC2's actions are, where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A change of a region's state. Named as EC2's actions are, where there is one. Gives `Applied::Nothing` where
+/// nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A VPC, with its main route table and default security group. Gives [`Applied::Vpc`].
+    /// A VPC, with its main route table and default security group. Gives `Applied::Vpc`.
     CreateVpc {
         /// /16 to /28; host bits are cleared.
         cidr: Ipv4Net,
         /// Its tags.
         tags: Tags,
     },
-    /// A subnet. Gives [`Applied::Subnet`].
+    /// Takes away a VPC, its main route table and its default security group. Nothing else may be in it.
+    DeleteVpc {
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// Gives a VPC a secondary CIDR block. Gives `Applied::VpcCidrAssociation`.
+    AssociateVpcCidrBlock {
+        /// The VPC.
+        vpc: VpcId,
+        /// /16 to /28; host bits are cleared.
+        cidr: Ipv4Net,
+    },
+    /// Takes a secondary CIDR block from a VPC.
+    DisassociateVpcCidrBlock {
+        /// Its association.
+        association: VpcCidrAssociationId,
+    },
+    /// A subnet. Gives `Applied::Subnet`.
     CreateSubnet {
         /// The VPC it is a part of.
         vpc: VpcId,
@@ -34,26 +57,48 @@ pub enum Change {
         /// Its tags.
         tags: Tags,
     },
-    /// An internet gateway that is attached to nothing. Gives [`Applied::InternetGateway`].
+    /// Takes away a subnet without interfaces.
+    DeleteSubnet {
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// An internet gateway that is attached to nothing. Gives `Applied::InternetGateway`.
     CreateInternetGateway {
         /// Its tags.
         tags: Tags,
     },
-    /// Attaches an internet gateway to a VPC. Gives [`Applied::Nothing`].
+    /// Attaches an internet gateway to a VPC.
     AttachInternetGateway {
         /// The gateway.
         igw: InternetGatewayId,
         /// The VPC.
         vpc: VpcId,
     },
-    /// A route table with the local route. Gives [`Applied::RouteTable`].
+    /// Detaches an internet gateway. No interface of the VPC may have a public address.
+    DetachInternetGateway {
+        /// The gateway.
+        igw: InternetGatewayId,
+        /// The VPC it is attached to.
+        vpc: VpcId,
+    },
+    /// Takes away an internet gateway that is attached to nothing. Routes to it stay, and drop.
+    DeleteInternetGateway {
+        /// The gateway.
+        igw: InternetGatewayId,
+    },
+    /// A route table with the local route. Gives `Applied::RouteTable`.
     CreateRouteTable {
         /// The VPC it is for.
         vpc: VpcId,
         /// Its tags.
         tags: Tags,
     },
-    /// A route. Gives [`Applied::Nothing`].
+    /// Takes away a route table that is neither a subnet's nor the main one.
+    DeleteRouteTable {
+        /// The table.
+        table: RouteTableId,
+    },
+    /// A route.
     CreateRoute {
         /// The table that gets it.
         table: RouteTableId,
@@ -62,14 +107,43 @@ pub enum Change {
         /// By what.
         target: RouteVia,
     },
-    /// Gives a subnet its own route table. Gives [`Applied::RouteTableAssociation`].
+    /// Lets a route lead to something else.
+    ReplaceRoute {
+        /// The table that has it.
+        table: RouteTableId,
+        /// Where to; host bits are cleared.
+        destination: Ipv4Net,
+        /// By what from now on.
+        target: RouteVia,
+    },
+    /// Takes away a route.
+    DeleteRoute {
+        /// The table that has it.
+        table: RouteTableId,
+        /// Where to; host bits are cleared.
+        destination: Ipv4Net,
+    },
+    /// Gives a subnet its own route table. Gives `Applied::RouteTableAssociation`.
     AssociateRouteTable {
         /// The table.
         table: RouteTableId,
         /// The subnet.
         subnet: SubnetId,
     },
-    /// A security group that lets everything out and nothing in. Gives [`Applied::SecurityGroup`].
+    /// Gives the subnet of an association, or the VPC if it is that of the main table, another table. Gives
+    /// `Applied::RouteTableAssociation`.
+    ReplaceRouteTableAssociation {
+        /// The association as it is. It is gone afterwards.
+        association: RouteTableAssociationId,
+        /// The table to use from now on.
+        table: RouteTableId,
+    },
+    /// Lets a subnet use the main route table again.
+    DisassociateRouteTable {
+        /// The association of the subnet with its table.
+        association: RouteTableAssociationId,
+    },
+    /// A security group that lets everything out and nothing in. Gives `Applied::SecurityGroup`.
     CreateSecurityGroup {
         /// The VPC it is for.
         vpc: VpcId,
@@ -80,8 +154,13 @@ pub enum Change {
         /// Its tags.
         tags: Tags,
     },
+    /// Takes away a security group that has no members, and that no other group's rules refer to.
+    DeleteSecurityGroup {
+        /// The group.
+        group: SecurityGroupId,
+    },
     /// A rule of a security group: EC2's AuthorizeSecurityGroupIngress and AuthorizeSecurityGroupEgress. Gives
-    /// [`Applied::SecurityGroupRule`].
+    /// `Applied::SecurityGroupRule`.
     AuthorizeSecurityGroup {
         /// The group that gets it.
         group: SecurityGroupId,
@@ -90,15 +169,24 @@ pub enum Change {
         /// What it lets through.
         rule: Permission,
     },
-    /// Takes a rule from a security group: EC2's RevokeSecurityGroupIngress and RevokeSecurityGroupEgress. Gives
-    /// [`Applied::Nothing`].
+    /// Takes a rule from a security group: EC2's RevokeSecurityGroupIngress and RevokeSecurityGroupEgress.
     RevokeSecurityGroupRule {
         /// The group that has it.
         group: SecurityGroupId,
         /// The rule.
         rule: SecurityGroupRuleId,
     },
-    /// An Elastic IP address. Gives [`Applied::Address`].
+    /// Describes a rule of a security group anew: EC2's UpdateSecurityGroupRuleDescriptionsIngress and
+    /// UpdateSecurityGroupRuleDescriptionsEgress.
+    UpdateSecurityGroupRuleDescription {
+        /// The group that has it.
+        group: SecurityGroupId,
+        /// The rule.
+        rule: SecurityGroupRuleId,
+        /// In words; none takes the description away.
+        description: Option<String>,
+    },
+    /// An Elastic IP address. Gives `Applied::Address`.
     AllocateAddress {
         /// Which: the region has no pool of its own.
         public_ip: Ipv4Addr,
@@ -106,7 +194,7 @@ pub enum Change {
         tags: Tags,
     },
     /// Maps an Elastic IP address to a private one. Asking again for what already is changes nothing. Gives
-    /// [`Applied::AddressAssociation`].
+    /// `Applied::AddressAssociation`.
     AssociateAddress {
         /// The Elastic IP address.
         allocation: AllocationId,
@@ -115,7 +203,96 @@ pub enum Change {
         /// The private address; the interface's primary one if none is asked for.
         private_ip: Option<Ipv4Addr>,
     },
-    /// An instance with one network interface, in state pending. Gives [`Applied::Instance`].
+    /// As [`Change::AssociateAddress`], even where the Elastic IP address is mapped to another private one, or the
+    /// private one to another Elastic IP address: EC2's AllowReassociation. Gives `Applied::AddressAssociation`.
+    ReassociateAddress {
+        /// The Elastic IP address.
+        allocation: AllocationId,
+        /// The interface that has the private address.
+        interface: InterfaceId,
+        /// The private address; the interface's primary one if none is asked for.
+        private_ip: Option<Ipv4Addr>,
+    },
+    /// Lets an Elastic IP address be mapped to nothing.
+    DisassociateAddress {
+        /// Its association.
+        association: AssociationId,
+    },
+    /// Gives back an Elastic IP address that is mapped to nothing.
+    ReleaseAddress {
+        /// The address.
+        allocation: AllocationId,
+    },
+    /// A network interface that is attached to nothing. Gives `Applied::Interface`.
+    CreateNetworkInterface(NewInterface),
+    /// Takes away a network interface that is attached to nothing, and the public addresses from it. Routes to it
+    /// stay, and drop.
+    DeleteNetworkInterface {
+        /// The interface.
+        interface: InterfaceId,
+    },
+    /// Gives an instance that is running or stopped another interface. Gives `Applied::Attachment`.
+    AttachNetworkInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The instance.
+        instance: InstanceId,
+        /// Which of the instance's interfaces it will be.
+        device_index: u32,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Takes an interface, but never the primary one, from an instance that is running or stopped.
+    DetachNetworkInterface {
+        /// What ties the two.
+        attachment: AttachmentId,
+    },
+    /// Changes one thing about an interface.
+    ModifyNetworkInterfaceAttribute {
+        /// The interface.
+        interface: InterfaceId,
+        /// What, and what to.
+        attribute: InterfaceAttribute,
+    },
+    /// Gives an interface more private addresses. Gives `Applied::PrivateAddresses`.
+    AssignPrivateIpAddresses {
+        /// The interface.
+        interface: InterfaceId,
+        /// How many, or which.
+        addresses: SecondaryAddresses,
+        /// Whether they may be taken from other interfaces of the subnet, if they are secondary there. Their public
+        /// addresses come along.
+        allow_reassignment: bool,
+    },
+    /// Takes secondary private addresses, and the public ones mapped to them, from an interface.
+    UnassignPrivateIpAddresses {
+        /// The interface.
+        interface: InterfaceId,
+        /// Which.
+        addresses: Vec<Ipv4Addr>,
+    },
+    /// A public key by a name: EC2's ImportKeyPair, and CreateKeyPair for whoever made the pair. Gives
+    /// `Applied::KeyPair`.
+    ImportKeyPair {
+        /// Unlike that of any other key pair of the region.
+        name: String,
+        /// As `authorized_keys` has it: type, base64, comment.
+        public_key: String,
+        /// Of the key, as EC2 shows it. Not looked into.
+        fingerprint: String,
+        /// When, in seconds since 1970.
+        time: u64,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Takes away a key pair. Instances that were launched with it keep the public key.
+    DeleteKeyPair {
+        /// The key pair.
+        key_pair: KeyPairId,
+    },
+    /// One launch of one or more instances, in state pending. Gives `Applied::Instances`.
+    RunInstances(Launch),
+    /// One instance with one network interface, in state pending, launched at second 0. Gives `Applied::Instance`.
     RunInstance {
         /// What it runs. Not looked up: images are the caller's.
         image: ImageId,
@@ -130,44 +307,80 @@ pub enum Change {
         /// Whether the interface is confined to its own addresses.
         source_dest_check: bool,
         /// At most 16 KiB, as the instance is to get it.
+        #[serde(with = "user_data")]
         user_data: Option<Vec<u8>>,
         /// How the metadata service answers it.
         metadata: MetadataOptions,
         /// Its tags.
         tags: Tags,
     },
-    /// What happened to an instance's machine. Gives [`Applied::Nothing`].
+    /// Starts a stopped instance. Gives `Applied::InstanceState`.
+    StartInstance {
+        /// The instance.
+        instance: InstanceId,
+        /// When, in seconds since 1970: its new launch time.
+        time: u64,
+    },
+    /// Stops a running instance. Gives `Applied::InstanceState`.
+    StopInstance {
+        /// The instance.
+        instance: InstanceId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Restarts a running instance: its count of reboots grows, its state stays.
+    RebootInstance {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Ends an instance. Gives `Applied::InstanceState`.
+    TerminateInstance {
+        /// The instance.
+        instance: InstanceId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Changes one thing about an instance.
+    ModifyInstanceAttribute {
+        /// The instance.
+        instance: InstanceId,
+        /// What, and what to.
+        attribute: InstanceAttribute,
+    },
+    /// Changes how the metadata service answers an instance.
+    ModifyInstanceMetadataOptions {
+        /// The instance.
+        instance: InstanceId,
+        /// 1 to 64; as before if none is asked for.
+        hop_limit: Option<u8>,
+        /// As before if it is not asked for.
+        tokens_required: Option<bool>,
+    },
+    /// What happened to an instance's machine: it runs, does not run, or is gone for good. A machine that is gone leaves
+    /// no interfaces behind but those that outlive it.
     SetInstanceState {
         /// The instance.
         instance: InstanceId,
         /// Its state from now on.
         state: InstanceState,
     },
-}
-
-/// What a change made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Applied {
-    /// A VPC.
-    Vpc(VpcId),
-    /// A subnet.
-    Subnet(SubnetId),
-    /// An internet gateway.
-    InternetGateway(InternetGatewayId),
-    /// A route table.
-    RouteTable(RouteTableId),
-    /// The association of a route table with a subnet.
-    RouteTableAssociation(RouteTableAssociationId),
-    /// A security group.
-    SecurityGroup(SecurityGroupId),
-    /// A rule of a security group.
-    SecurityGroupRule(SecurityGroupRuleId),
-    /// An Elastic IP address.
-    Address(AllocationId),
-    /// The association of an Elastic IP address with a private one.
-    AddressAssociation(AssociationId),
-    /// An instance.
-    Instance(InstanceId),
-    /// Nothing that has an id.
-    Nothing,
+    /// Takes a terminated instance out of sight.
+    ForgetInstance {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Gives tags to resources, over those of the same keys.
+    CreateTags {
+        /// The resources.
+        resources: Vec<TaggedResource>,
+        /// The tags.
+        tags: Tags,
+    },
+    /// Takes tags from resources.
+    DeleteTags {
+        /// The resources.
+        resources: Vec<TaggedResource>,
+        /// By key, or only where they have the value too. All of them if none is named.
+        tags: BTreeMap<String, Option<String>>,
+    },
 }

@@ -6,10 +6,17 @@ use ipnet::Ipv4Net;
 use thiserror::Error;
 
 use crate::id::{
-    AllocationId, AssociationId, InstanceId, InterfaceId, InternetGatewayId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetId, VpcId,
+    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId,
+    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    VpcCidrAssociationId, VpcId,
 };
+use crate::quota::Quota;
 use crate::rule::Permission;
+
+mod code;
+mod invalid_value;
+
+pub use invalid_value::InvalidValue;
 
 /// A refused change: one variant for each code and kind of resource ("Error codes for the Amazon EC2 API").
 /// Its text is EC2's message.
@@ -114,9 +121,15 @@ pub enum Fault {
     IncorrectInstanceState {
         /// The instance.
         instance: InstanceId,
-        /// The state that it cannot go to from where it is.
-        wanted: crate::InstanceState,
+        /// What was asked of it, such as "started".
+        wanted: &'static str,
     },
+    /// `IncorrectInstanceState`: what can be changed only while the machine does not run.
+    #[error("The instance '{0}' is not in the 'stopped' state.")]
+    InstanceNotStopped(InstanceId),
+    /// `IncorrectState`: interfaces come and go only while an instance is running or stopped.
+    #[error("Instance '{0}' is not in the 'running' or 'stopped' state.")]
+    InstanceNotSettled(InstanceId),
     /// `InvalidGroup.Duplicate`
     #[error("The security group '{name}' already exists for VPC '{vpc}'")]
     SecurityGroupDuplicate {
@@ -142,171 +155,145 @@ pub enum Fault {
     /// `InvalidParameterValue`
     #[error(transparent)]
     InvalidParameterValue(#[from] InvalidValue),
-}
-
-/// What is wrong with a value that EC2 answers `InvalidParameterValue` to.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum InvalidValue {
-    /// A private address outside its subnet.
-    #[error("Address {0} does not fall within the subnet's address range")]
-    AddressOutsideSubnet(Ipv4Addr),
-    /// One of the five addresses that EC2 keeps.
-    #[error("Address {0} is in subnet's reserved address range")]
-    AddressReserved(Ipv4Addr),
-    /// The interface does not have this private address.
-    #[error(
-        "Value ({address}) for parameter privateIpAddress is invalid. {interface} does not have this address."
-    )]
-    AddressNotOfInterface {
-        /// The interface.
-        interface: InterfaceId,
-        /// The address that was asked for.
-        address: Ipv4Addr,
-    },
-    /// A zone that is not one of the region.
-    #[error(
-        "Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the \
-         following availability zones: {}.", known.join(", ")
-    )]
-    AvailabilityZone {
-        /// As asked.
-        zone: String,
-        /// The region's zones.
-        known: Vec<String>,
-    },
-    /// The VPC has an internet gateway already.
-    #[error("Network {0} already has an internet gateway attached")]
-    NetworkHasGateway(VpcId),
-    /// A route table and a subnet of different VPCs.
-    #[error("Route table {table} and subnet {subnet} belong to different networks")]
-    TableAndSubnetApart {
+    /// `InvalidVpcCidrBlockAssociationID.NotFound`
+    #[error("The vpc CIDR block association ID '{0}' does not exist")]
+    CidrAssociationNotFound(VpcCidrAssociationId),
+    /// `InvalidAssociationID.NotFound`: of a route table.
+    #[error("The association ID '{0}' does not exist")]
+    RouteTableAssociationNotFound(RouteTableAssociationId),
+    /// `InvalidAssociationID.NotFound`: of an Elastic IP address.
+    #[error("The association ID '{0}' does not exist")]
+    AddressAssociationNotFound(AssociationId),
+    /// `InvalidAttachmentID.NotFound`
+    #[error("The attachment ID '{0}' does not exist")]
+    AttachmentNotFound(AttachmentId),
+    /// `InvalidRoute.NotFound`
+    #[error("no route with destination-cidr-block {destination} in route table {table}")]
+    RouteNotFound {
         /// The table.
         table: RouteTableId,
-        /// The subnet.
-        subnet: SubnetId,
+        /// Where the route should lead.
+        destination: Ipv4Net,
     },
-    /// A route to a gateway that is not attached to the table's VPC.
-    #[error("route table {table} and network gateway {gateway} belong to different networks")]
-    TableAndGatewayApart {
-        /// The table.
+    /// `InvalidKeyPair.NotFound`: by name or id.
+    #[error("The key pair '{0}' does not exist")]
+    KeyPairNotFound(String),
+    /// `InvalidKeyPair.Duplicate`
+    #[error("The key pair '{0}' already exists")]
+    KeyPairDuplicate(String),
+    /// `InvalidID`: no resource that can have tags has an id like this.
+    #[error("The ID '{0}' is not valid")]
+    InvalidId(String),
+    /// `InvalidVpc.Range`: a VPC's new CIDR block would not go with its primary one.
+    #[error(
+        "The CIDR '{0}' is restricted. Use a CIDR from the same private address range as the current VPC CIDR, or use \
+         a publicly-routable CIDR."
+    )]
+    CidrRestricted(Ipv4Net),
+    /// `InvalidVpc.Range`: a VPC's new CIDR block overlaps with one that it has.
+    #[error("The CIDR '{0}' conflicts with another CIDR of the VPC.")]
+    CidrConflict(Ipv4Net),
+    /// `InvalidVpc.Range`: a VPC's new CIDR block would swallow a route.
+    #[error(
+        "The CIDR '{cidr}' is the same as or larger than the destination of a route in route table {table}."
+    )]
+    CidrCoversRoute {
+        /// The CIDR block that was asked for.
+        cidr: Ipv4Net,
+        /// The table with the route.
         table: RouteTableId,
+    },
+    /// `InvalidCidrBlock.InUse`
+    #[error("The vpc {vpc} currently has a subnet within CIDR block {cidr}")]
+    CidrInUse {
+        /// The VPC.
+        vpc: VpcId,
+        /// Its CIDR block.
+        cidr: Ipv4Net,
+    },
+    /// `Gateway.NotAttached`: not to this VPC.
+    #[error("resource {gateway} is not attached to network {vpc}")]
+    GatewayNotAttachedTo {
         /// The gateway.
         gateway: InternetGatewayId,
+        /// The VPC.
+        vpc: VpcId,
     },
-    /// A route to an interface of another VPC.
-    #[error("route table {table} and interface {interface} belong to different networks")]
-    TableAndInterfaceApart {
-        /// The table.
-        table: RouteTableId,
-        /// The interface.
-        interface: InterfaceId,
-    },
-    /// A route inside the VPC that does not lead to an interface.
+    /// `InvalidNetworkInterface.InUse`: it is attached elsewhere.
+    #[error("Interface: [{0}] in use.")]
+    InterfaceInUse(InterfaceId),
+    /// `InvalidParameterCombination`: an instance and an interface in different availability zones.
     #[error(
-        "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks. This \
-         route can target only an interface or an instance."
+        "You may not attach a network interface to an instance if they are not in the same availability zone"
     )]
-    RouteInsideVpc(Ipv4Net),
-    /// A route inside the VPC whose destination is not a whole subnet.
+    ZonesApart,
+    /// `InvalidParameterCombination`: an instance's interfaces in different VPCs.
+    #[error("The network interfaces of a launch must be in the same VPC")]
+    NetworksApart,
+    /// `InvalidParameterCombination`: what only one instance can have was asked for several.
     #[error(
-        "The destination CIDR block {0} is more specific than one of this VPC's CIDR blocks and does not match \
-         a subnet's CIDR block."
+        "A network interface or private address may not be specified when launching more than one instance"
     )]
-    RouteNotToSubnet(Ipv4Net),
-    /// A route to addresses that EC2 uses itself.
-    #[error("The destination CIDR block {0} is reserved for use by AWS services.")]
-    RouteReserved(Ipv4Net),
-    /// A group name that EC2 uses itself.
-    #[error("Cannot use reserved security group name: {0}")]
-    GroupNameReserved(String),
-    /// A group name in the form of an id.
-    #[error("Group names may not be in the format sg-*.")]
-    GroupNameLikeId(String),
-    /// A group name that is too long or has other characters.
-    #[error(
-        "Invalid security group name. Valid names are non-empty strings less than 256 characters from the \
-         following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
-    )]
-    GroupName(String),
-    /// A group's or rule's description that is too long or has other characters.
-    #[error(
-        "Invalid security group description. Valid descriptions are strings less than 256 characters from the \
-         following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
-    )]
-    GroupDescription(String),
-    /// A group that is named twice.
-    #[error("The same security group may not be specified multiple times: {0}")]
-    GroupRepeated(SecurityGroupId),
-    /// A TCP or UDP rule without ports.
-    #[error("Must specify both from and to ports with TCP/UDP.")]
-    PortsMissing,
-    /// Not a range of ports.
-    #[error("Invalid TCP/UDP port range ({0}:{1})")]
-    PortRange(i32, i32),
-    /// Not an ICMP type.
-    #[error("ICMP type ({0}) out of range")]
-    IcmpType(i32),
-    /// Not an ICMP code, or a code where any type is meant.
-    #[error("ICMP code ({0}) out of range")]
-    IcmpCode(i32),
-    /// More user data than the 16 KiB that an instance can have.
-    #[error("User data is limited to 16384 bytes")]
-    UserDataTooLarge,
-    /// A hop limit that is not 1 to 64.
-    #[error(
-        "Value ({0}) for parameter HttpPutResponseHopLimit is invalid. Specify a number between 1 and 64."
-    )]
-    HopLimit(u8),
-    /// An address that cannot be a public one.
-    #[error("Value ({0}) for parameter address is invalid. Not a unicast address.")]
-    PublicAddress(Ipv4Addr),
-    /// A tag key that EC2 keeps.
-    #[error("Tag keys starting with 'aws:' are reserved for internal use")]
-    ReservedTagKey,
-    /// A tag key that is empty or longer than 128 characters.
-    #[error(
-        "Value ({0}) for parameter Key is invalid. Tag keys must be between 1 and 128 characters in length."
-    )]
-    TagKey(String),
-    /// A tag value that is longer than 256 characters.
-    #[error(
-        "Value ({0}) for parameter Value is invalid. Tag values must be at most 256 characters in length."
-    )]
-    TagValue(String),
+    OneForSeveral,
+    /// `CannotDelete`
+    #[error("the specified group: \"{0}\" name: \"default\" cannot be deleted by a user")]
+    DefaultGroup(SecurityGroupId),
+    /// `UnsupportedOperation`: local routes stay as they are.
+    #[error("The target of local route {0} cannot be replaced.")]
+    LocalRoute(Ipv4Net),
+    /// `DependencyViolation`
+    #[error(transparent)]
+    DependencyViolation(#[from] Dependency),
+    /// `OperationNotPermitted`
+    #[error(transparent)]
+    OperationNotPermitted(#[from] NotPermitted),
+    /// `VpcLimitExceeded` and its like.
+    #[error(transparent)]
+    LimitExceeded(Quota),
 }
 
-impl Fault {
-    /// EC2's error code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Fault::VpcNotFound(_) => "InvalidVpcID.NotFound",
-            Fault::SubnetNotFound(_) => "InvalidSubnetID.NotFound",
-            Fault::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
-            Fault::InternetGatewayNotFound(_) => "InvalidInternetGatewayID.NotFound",
-            Fault::GatewayNotFound(_) => "InvalidGatewayID.NotFound",
-            Fault::SecurityGroupNotFound(_) | Fault::SecurityGroupElsewhere(_) => "InvalidGroup.NotFound",
-            Fault::SecurityGroupRuleNotFound(_) => "InvalidSecurityGroupRuleId.NotFound",
-            Fault::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
-            Fault::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
-            Fault::AllocationNotFound(_) => "InvalidAllocationID.NotFound",
-            Fault::VpcRange(_) => "InvalidVpc.Range",
-            Fault::SubnetRange(_) => "InvalidSubnet.Range",
-            Fault::SubnetConflict(_) => "InvalidSubnet.Conflict",
-            Fault::InsufficientFreeAddresses(_) => "InsufficientFreeAddressesInSubnet",
-            Fault::AddressInUse(_) => "InvalidIPAddress.InUse",
-            Fault::GatewayAlreadyAttached { .. }
-            | Fault::SubnetAlreadyAssociated { .. }
-            | Fault::AddressAlreadyAssociated { .. }
-            | Fault::InterfaceAlreadyAssociated { .. } => "Resource.AlreadyAssociated",
-            Fault::GatewayNotAttached(_) => "Gateway.NotAttached",
-            Fault::RouteAlreadyExists(_) => "RouteAlreadyExists",
-            Fault::NotOneInterface(_) => "InvalidInstanceID",
-            Fault::IncorrectInstanceState { .. } => "IncorrectInstanceState",
-            Fault::SecurityGroupDuplicate { .. } => "InvalidGroup.Duplicate",
-            Fault::PermissionDuplicate(_) => "InvalidPermission.Duplicate",
-            Fault::GroupAndSubnetApart { .. } => "InvalidParameter",
-            Fault::TagLimitExceeded => "TagLimitExceeded",
-            Fault::InvalidParameterValue(_) => "InvalidParameterValue",
-        }
-    }
+/// What still needs a resource that was to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Dependency {
+    /// A VPC that has subnets, an internet gateway, or route tables or security groups beyond those it came with.
+    #[error("The vpc '{0}' has dependencies and cannot be deleted.")]
+    Vpc(VpcId),
+    /// A subnet with network interfaces.
+    #[error("The subnet '{0}' has dependencies and cannot be deleted.")]
+    Subnet(SubnetId),
+    /// An internet gateway that is attached.
+    #[error("The internetGateway '{0}' has dependencies and cannot be deleted.")]
+    InternetGateway(InternetGatewayId),
+    /// A VPC whose interfaces have public addresses.
+    #[error(
+        "Network {0} has some mapped public address(es). Please unmap those public address(es) before detaching the \
+         gateway."
+    )]
+    PublicAddresses(VpcId),
+    /// A route table that subnets use, or the main one.
+    #[error("The routeTable '{0}' has dependencies and cannot be deleted.")]
+    RouteTable(RouteTableId),
+    /// A security group with members, or that rules of other groups refer to.
+    #[error("resource {0} has a dependent object")]
+    SecurityGroup(SecurityGroupId),
+}
+
+/// What nobody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotPermitted {
+    /// Disassociating a VPC's first CIDR block.
+    #[error(
+        "The vpc CIDR block with association ID {0} may not be disassociated. It is the primary IPv4 CIDR block of the \
+         VPC"
+    )]
+    PrimaryCidr(VpcCidrAssociationId),
+    /// Detaching an instance's first interface.
+    #[error("The network interface at device index 0 and networkCard index 0 cannot be detached.")]
+    PrimaryInterface,
+    /// Terminating a protected instance.
+    #[error(
+        "The instance '{0}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try \
+         again."
+    )]
+    TerminationProtected(InstanceId),
 }

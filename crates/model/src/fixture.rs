@@ -3,8 +3,9 @@
 use ipnet::Ipv4Net;
 
 use crate::{
-    AccountId, Applied, Change, Fault, InstanceId, InterfaceId, InternetGatewayId, MetadataOptions, Region,
-    RegionKey, RegionName, RouteTableId, SecurityGroupId, SubnetId, Tags, VpcId,
+    AccountId, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId,
+    InternetGatewayId, MetadataOptions, NewInterface, Region, RegionKey, RegionName, RouteTableId,
+    SecurityGroupId, SubnetId, Tags, VpcId,
 };
 
 pub(crate) fn cidr(text: &str) -> Ipv4Net {
@@ -25,7 +26,7 @@ pub(crate) struct Network {
     pub(crate) region: Region,
     pub(crate) vpc: VpcId,
     pub(crate) subnet: SubnetId,
-    other: VpcId,
+    pub(crate) other: VpcId,
 }
 
 impl Network {
@@ -83,6 +84,29 @@ impl Network {
         }
     }
 
+    /// An interface that is attached to nothing.
+    pub(crate) fn interface(&mut self, groups: &[SecurityGroupId]) -> InterfaceId {
+        let new = NewInterface { groups: groups.to_vec(), ..NewInterface::new(self.subnet) };
+        match self.apply(Change::CreateNetworkInterface(new)) {
+            Applied::Interface(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// 203.0.113.`last`, mapped to an interface's primary address.
+    pub(crate) fn elastic_ip(&mut self, last: u8, interface: InterfaceId) -> (AllocationId, AssociationId) {
+        let public_ip = [203, 0, 113, last].into();
+        let Applied::Address(allocation) =
+            self.apply(Change::AllocateAddress { public_ip, tags: tags("eip") })
+        else {
+            panic!()
+        };
+        match self.apply(Change::AssociateAddress { allocation, interface, private_ip: None }) {
+            Applied::AddressAssociation(association) => (allocation, association),
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn internet_gateway(&mut self) -> InternetGatewayId {
         let Applied::InternetGateway(igw) = self.apply(Change::CreateInternetGateway { tags: tags("igw") })
         else {
@@ -96,6 +120,13 @@ impl Network {
         let (vpc, name, description) = (self.vpc, name.to_owned(), "for a test".to_owned());
         match self.apply(Change::CreateSecurityGroup { vpc, name, description, tags: tags("group") }) {
             Applied::SecurityGroup(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn route_table(&mut self) -> RouteTableId {
+        match self.apply(Change::CreateRouteTable { vpc: self.vpc, tags: tags("private") }) {
+            Applied::RouteTable(id) => id,
             other => panic!("{other:?}"),
         }
     }

@@ -71,11 +71,13 @@ macro_rules! ids {
 ids! {
     /// Id of a VPC.
     VpcId = "vpc";
+    /// Id of the association of a CIDR block with a VPC.
+    VpcCidrAssociationId = "vpc-cidr-assoc";
     /// Id of a subnet.
     SubnetId = "subnet";
     /// Id of a route table.
     RouteTableId = "rtb";
-    /// Id of the association of a route table with a subnet.
+    /// Id of the association of a route table with a subnet, or of a VPC with its main one.
     RouteTableAssociationId = "rtbassoc";
     /// Id of an internet gateway.
     InternetGatewayId = "igw";
@@ -97,6 +99,8 @@ ids! {
     ReservationId = "r";
     /// Id of a machine image.
     ImageId = "ami";
+    /// Id of a key pair.
+    KeyPairId = "key";
 }
 
 impl InterfaceId {

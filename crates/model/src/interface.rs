@@ -8,8 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{AttachmentId, InstanceId, InterfaceId, SecurityGroupId, SubnetId, VpcId};
 use crate::mac::MacAddress;
+use crate::quota::Quota;
 use crate::region::Region;
-use crate::subnet::Subnet;
+use crate::tag::Tags;
+
+mod attachment;
+mod attribute;
+mod private_address;
+mod request;
+
+pub use attribute::InterfaceAttribute;
+pub(crate) use request::PlannedInterface;
+pub use request::{NewInterface, SecondaryAddresses};
 
 /// An elastic network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +34,18 @@ pub struct NetworkInterface {
     pub mac: MacAddress,
     /// Its primary address.
     pub private_ip: Ipv4Addr,
+    /// Its other private addresses, oldest first.
+    pub secondary_ips: Vec<Ipv4Addr>,
     /// Its security groups in the order they were given; at least one.
     pub groups: Vec<SecurityGroupId>,
     /// Whether it is confined to its own addresses: as source of what it sends, as destination of what it receives.
     pub source_dest_check: bool,
+    /// In words.
+    pub description: String,
     /// The instance it is attached to.
     pub attachment: Option<Attachment>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// What ties an interface to an instance.
@@ -41,12 +57,16 @@ pub struct Attachment {
     pub instance: InstanceId,
     /// Which of the instance's interfaces it is; 0 is the primary.
     pub device_index: u32,
+    /// Whether the interface goes when the instance is terminated.
+    pub delete_on_termination: bool,
+    /// Since when, in seconds since 1970.
+    pub time: u64,
 }
 
 impl NetworkInterface {
     /// All its private addresses, the primary first.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        iter::once(self.private_ip)
+        iter::once(self.private_ip).chain(self.secondary_ips.iter().copied())
     }
 
     /// The host name that EC2 gives to whoever has its primary address: "ip-10-0-0-4".
@@ -71,23 +91,80 @@ impl Region {
         self.interfaces.get(&id).ok_or(Fault::InterfaceNotFound(id))
     }
 
-    /// The groups of a new interface: as asked, or the default group.
+    pub(crate) fn delete_network_interface(&mut self, id: InterfaceId) -> Result<(), Fault> {
+        if self.interface(id)?.attachment.is_some() {
+            return Err(InvalidValue::InterfaceInUse(id).into());
+        }
+
+        self.remove_interface(id);
+        Ok(())
+    }
+
+    pub(crate) fn remove_interface(&mut self, id: InterfaceId) {
+        self.unmap(id, |_| true);
+        self.interfaces.remove(&id);
+    }
+
+    /// The groups of an interface in the subnet: as asked, or the default group.
     pub(crate) fn groups_in(
         &self,
-        subnet: &Subnet,
+        subnet: SubnetId,
         asked: Vec<SecurityGroupId>,
     ) -> Result<Vec<SecurityGroupId>, Fault> {
+        let vpc = self.subnet(subnet)?.vpc;
         if asked.is_empty() {
-            return Ok(vec![self.vpc(subnet.vpc)?.default_security_group]);
+            return Ok(vec![self.vpc(vpc)?.default_security_group]);
         }
         for (at, &group) in asked.iter().enumerate() {
-            if self.security_group(group)?.vpc != subnet.vpc {
-                return Err(Fault::GroupAndSubnetApart { group, subnet: subnet.id });
+            if self.security_group(group)?.vpc != vpc {
+                return Err(Fault::GroupAndSubnetApart { group, subnet });
             }
             if asked[..at].contains(&group) {
                 return Err(InvalidValue::GroupRepeated(group).into());
             }
         }
+        self.quotas.allow(Quota::GroupsPerInterface, asked.len())?;
         Ok(asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Change;
+    use crate::fixture::Network;
+
+    #[test]
+    fn an_interface_comes_and_goes() {
+        let mut network = Network::new();
+        network.internet_gateway();
+        let id = network.interface(&[]);
+        let (allocation, _) = network.elastic_ip(13, id);
+        let interface = network.region.interfaces()[&id].clone();
+        assert_eq!(interface.attachment, None);
+        assert_eq!(interface.private_ip, Ipv4Addr::new(10, 0, 1, 4));
+        assert_eq!(
+            network.refused(Change::DeleteSubnet { subnet: network.subnet }).code(),
+            "DependencyViolation"
+        );
+
+        network.apply(Change::DeleteNetworkInterface { interface: id });
+        assert_eq!(network.region.addresses()[&allocation].association, None);
+        let again = network.refused(Change::DeleteNetworkInterface { interface: id });
+        assert_eq!(again, Fault::InterfaceNotFound(id));
+
+        let (_, attached) = network.instance();
+        let fault = network.refused(Change::DeleteNetworkInterface { interface: attached });
+        assert_eq!(fault.to_string(), format!("Network interface '{attached}' is currently in use."));
+    }
+
+    #[test]
+    fn five_groups_at_most() {
+        let mut network = Network::new();
+        let groups: Vec<_> = (0..6).map(|n| network.security_group(&n.to_string())).collect();
+        network.interface(&groups[..5]);
+        let six = NewInterface { groups, ..NewInterface::new(network.subnet) };
+        let fault = network.refused(Change::CreateNetworkInterface(six));
+        assert_eq!(fault.code(), "SecurityGroupsPerInterfaceLimitExceeded");
     }
 }

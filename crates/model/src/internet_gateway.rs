@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, InvalidValue};
+use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{InternetGatewayId, VpcId};
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
 
@@ -26,6 +27,7 @@ impl Region {
 
     pub(crate) fn create_internet_gateway(&mut self, tags: Tags) -> Result<InternetGatewayId, Fault> {
         tag::check(&tags)?;
+        self.quotas.allow(Quota::InternetGateways, self.internet_gateways.len() + 1)?;
 
         let id = self.draw();
         self.internet_gateways.insert(id, InternetGateway { id, vpc: None, tags });
@@ -46,10 +48,36 @@ impl Region {
         gateway.vpc = Some(vpc);
         Ok(())
     }
+
+    pub(crate) fn detach_internet_gateway(&mut self, id: InternetGatewayId, vpc: VpcId) -> Result<(), Fault> {
+        self.vpc(vpc)?;
+        let public = self.has_public_addresses(vpc);
+        let gateway = self.internet_gateways.get_mut(&id).ok_or(Fault::InternetGatewayNotFound(id))?;
+        if gateway.vpc != Some(vpc) {
+            return Err(Fault::GatewayNotAttachedTo { gateway: id, vpc });
+        }
+        if public {
+            return Err(Dependency::PublicAddresses(vpc).into());
+        }
+
+        gateway.vpc = None;
+        Ok(())
+    }
+
+    pub(crate) fn delete_internet_gateway(&mut self, id: InternetGatewayId) -> Result<(), Fault> {
+        let gateway = self.internet_gateways.get(&id).ok_or(Fault::InternetGatewayNotFound(id))?;
+        if gateway.vpc.is_some() {
+            return Err(Dependency::InternetGateway(id).into());
+        }
+
+        self.internet_gateways.remove(&id);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::fixture::{Network, tags};
     use crate::{Applied, Change};
 
@@ -78,5 +106,47 @@ mod tests {
         let nowhere = "igw-00000000".parse().unwrap();
         let unknown = network.refused(Change::AttachInternetGateway { igw: nowhere, vpc: network.vpc });
         assert_eq!(unknown.code(), "InvalidInternetGatewayID.NotFound");
+    }
+
+    #[test]
+    fn what_is_in_use_stays() {
+        let mut network = Network::new();
+        let igw = network.internet_gateway();
+        let (_, interface) = network.instance();
+        let (allocation, association) = network.elastic_ip(13, interface);
+        let detach = Change::DetachInternetGateway { igw, vpc: network.vpc };
+        let mapped = network.refused(detach.clone());
+        assert_eq!(
+            (mapped.code(), mapped),
+            ("DependencyViolation", Dependency::PublicAddresses(network.vpc).into())
+        );
+        network.apply(Change::DisassociateAddress { association });
+        assert_eq!(network.refused(Change::DeleteInternetGateway { igw }).code(), "DependencyViolation");
+        let elsewhere = network.refused(Change::DetachInternetGateway { igw, vpc: network.other });
+        assert_eq!(elsewhere.code(), "Gateway.NotAttached");
+        assert_eq!(
+            elsewhere.to_string(),
+            format!("resource {igw} is not attached to network {}", network.other)
+        );
+
+        network.apply(detach.clone());
+        assert_eq!(network.refused(detach).code(), "Gateway.NotAttached");
+        let unreachable = Change::AssociateAddress { allocation, interface, private_ip: None };
+        assert_eq!(network.refused(unreachable), Fault::GatewayNotAttached(network.vpc));
+        network.apply(Change::DeleteInternetGateway { igw });
+        assert_eq!(
+            network.refused(Change::DeleteInternetGateway { igw }),
+            Fault::InternetGatewayNotFound(igw)
+        );
+    }
+
+    #[test]
+    fn five_at_most() {
+        let mut network = Network::new();
+        for _ in 0..5 {
+            network.apply(Change::CreateInternetGateway { tags: tags("x") });
+        }
+        let fault = network.refused(Change::CreateInternetGateway { tags: tags("x") });
+        assert_eq!(fault.code(), "InternetGatewayLimitExceeded");
     }
 }

@@ -5,6 +5,9 @@
 //! There is one file for each resource, with its fields and its rules.
 
 mod address;
+mod address_pool;
+mod applied;
+mod apply;
 mod change;
 mod cidr_pool;
 mod fault;
@@ -14,31 +17,40 @@ mod id;
 mod instance;
 mod interface;
 mod internet_gateway;
+mod key_pair;
 mod mac;
+mod quota;
 mod region;
 mod route_table;
 mod rule;
 mod security_group;
 mod subnet;
 mod tag;
+mod user_data;
 mod vpc;
 
 pub use address::{Address, AddressAssociation};
-pub use change::{Applied, Change};
-pub use fault::{Fault, InvalidValue};
+pub use applied::Applied;
+pub use change::Change;
+pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{
     AllocationId, AssociationId, AttachmentId, BadId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcId,
+    KeyPairId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetId, VpcCidrAssociationId, VpcId,
 };
-pub use instance::{Instance, InstanceState, MetadataOptions};
-pub use interface::{Attachment, NetworkInterface};
+pub use instance::{
+    Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
+    StateReason,
+};
+pub use interface::{Attachment, InterfaceAttribute, NetworkInterface, NewInterface, SecondaryAddresses};
 pub use internet_gateway::InternetGateway;
+pub use key_pair::KeyPair;
 pub use mac::{BadMacAddress, MacAddress};
+pub use quota::{Quota, Quotas};
 pub use region::{AccountId, Region, RegionKey, RegionName};
 pub use route_table::{Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia};
 pub use rule::{BadProtocol, Direction, Peer, Permission, Protocol, Rule};
 pub use security_group::SecurityGroup;
 pub use subnet::Subnet;
-pub use tag::Tags;
-pub use vpc::Vpc;
+pub use tag::{TaggedResource, Tags};
+pub use vpc::{CidrAssociation, Vpc};

@@ -7,15 +7,15 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::change::{Applied, Change};
-use crate::fault::Fault;
 use crate::id::{
-    AllocationId, Digits, InstanceId, InterfaceId, InternetGatewayId, RouteTableId, SecurityGroupId,
-    SubnetId, VpcId,
+    AllocationId, Digits, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, RouteTableId,
+    SecurityGroupId, SubnetId, VpcId,
 };
-use crate::instance::{Instance, Launch};
+use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
 use crate::internet_gateway::InternetGateway;
+use crate::key_pair::KeyPair;
+use crate::quota::Quotas;
 use crate::route_table::RouteTable;
 use crate::security_group::SecurityGroup;
 use crate::subnet::Subnet;
@@ -47,7 +47,8 @@ pub struct Region {
     seed: u64,
     /// How many ids were drawn.
     drawn: u64,
-    generation: u64,
+    pub(crate) generation: u64,
+    pub(crate) quotas: Quotas,
     pub(crate) vpcs: BTreeMap<VpcId, Vpc>,
     pub(crate) subnets: BTreeMap<SubnetId, Subnet>,
     pub(crate) route_tables: BTreeMap<RouteTableId, RouteTable>,
@@ -55,18 +56,25 @@ pub struct Region {
     pub(crate) security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     pub(crate) addresses: BTreeMap<AllocationId, Address>,
     pub(crate) interfaces: BTreeMap<InterfaceId, NetworkInterface>,
+    pub(crate) key_pairs: BTreeMap<KeyPairId, KeyPair>,
     pub(crate) instances: BTreeMap<InstanceId, Instance>,
 }
 
 impl Region {
     /// A region with nothing in it, not even a default VPC. The same changes applied to regions of the same `seed`
-    /// make the same ids.
+    /// make the same ids. It holds what EC2 lets a new account have.
     pub fn new(key: RegionKey, seed: u64) -> Region {
+        Region::with_quotas(key, seed, Quotas::default())
+    }
+
+    /// As [`Region::new`], with other quotas.
+    pub fn with_quotas(key: RegionKey, seed: u64, quotas: Quotas) -> Region {
         Region {
             key,
             seed,
             drawn: 0,
             generation: 0,
+            quotas,
             vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
             route_tables: BTreeMap::new(),
@@ -74,81 +82,9 @@ impl Region {
             security_groups: BTreeMap::new(),
             addresses: BTreeMap::new(),
             interfaces: BTreeMap::new(),
+            key_pairs: BTreeMap::new(),
             instances: BTreeMap::new(),
         }
-    }
-
-    /// Makes one change.
-    ///
-    /// # Errors
-    /// The [`Fault`] that EC2 would answer. The region is then as it was.
-    pub fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
-        let applied = match change {
-            Change::CreateVpc { cidr, tags } => Applied::Vpc(self.create_vpc(cidr, tags)?),
-            Change::CreateSubnet { vpc, cidr, availability_zone, tags } => {
-                Applied::Subnet(self.create_subnet(vpc, cidr, availability_zone, tags)?)
-            }
-            Change::CreateInternetGateway { tags } => {
-                Applied::InternetGateway(self.create_internet_gateway(tags)?)
-            }
-            Change::AttachInternetGateway { igw, vpc } => {
-                self.attach_internet_gateway(igw, vpc)?;
-                Applied::Nothing
-            }
-            Change::CreateRouteTable { vpc, tags } => {
-                Applied::RouteTable(self.create_route_table(vpc, tags)?)
-            }
-            Change::CreateRoute { table, destination, target } => {
-                self.create_route(table, destination, target)?;
-                Applied::Nothing
-            }
-            Change::AssociateRouteTable { table, subnet } => {
-                Applied::RouteTableAssociation(self.associate_route_table(table, subnet)?)
-            }
-            Change::CreateSecurityGroup { vpc, name, description, tags } => {
-                Applied::SecurityGroup(self.create_security_group(vpc, name, description, tags)?)
-            }
-            Change::AuthorizeSecurityGroup { group, direction, rule } => {
-                Applied::SecurityGroupRule(self.authorize_security_group(group, direction, rule)?)
-            }
-            Change::RevokeSecurityGroupRule { group, rule } => {
-                self.revoke_security_group_rule(group, rule)?;
-                Applied::Nothing
-            }
-            Change::AllocateAddress { public_ip, tags } => {
-                Applied::Address(self.allocate_address(public_ip, tags)?)
-            }
-            Change::AssociateAddress { allocation, interface, private_ip } => {
-                Applied::AddressAssociation(self.associate_address(allocation, interface, private_ip)?)
-            }
-            Change::RunInstance {
-                image,
-                instance_type,
-                subnet,
-                private_ip,
-                groups,
-                source_dest_check,
-                user_data,
-                metadata,
-                tags,
-            } => Applied::Instance(self.run_instance(Launch {
-                image,
-                instance_type,
-                subnet,
-                private_ip,
-                groups,
-                source_dest_check,
-                user_data,
-                metadata,
-                tags,
-            })?),
-            Change::SetInstanceState { instance, state } => {
-                self.set_instance_state(instance, state)?;
-                Applied::Nothing
-            }
-        };
-        self.generation += 1;
-        Ok(applied)
     }
 
     /// Whose region this is, and which.
@@ -159,6 +95,11 @@ impl Region {
     /// Grows with each change that was not refused.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// How much there can be.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// All VPCs.
@@ -196,7 +137,12 @@ impl Region {
         &self.interfaces
     }
 
-    /// All instances.
+    /// All key pairs.
+    pub fn key_pairs(&self) -> &BTreeMap<KeyPairId, KeyPair> {
+        &self.key_pairs
+    }
+
+    /// All instances, terminated ones that are not forgotten among them.
     pub fn instances(&self) -> &BTreeMap<InstanceId, Instance> {
         &self.instances
     }

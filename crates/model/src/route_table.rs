@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, InvalidValue};
+use crate::fault::{Dependency, Fault};
 use crate::id::{
     InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId, RouteTableId, SubnetId, VpcId,
 };
 use crate::instance::InstanceState;
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::subnet::Subnet;
 use crate::tag::{self, Tags};
+
+mod association;
+mod route;
 
 /// What the routers of some subnets of a VPC go by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct RouteTable {
 /// A way to some addresses. The longest matching prefix wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
+    /// The VPC of its table.
+    pub vpc: VpcId,
     /// Where to, without host bits.
     pub destination: Ipv4Net,
     /// By what.
@@ -61,7 +66,7 @@ pub enum RouteTarget {
 }
 
 /// What a route can be asked to lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RouteVia {
     /// An internet gateway that is attached to the table's VPC.
     InternetGateway(InternetGatewayId),
@@ -95,11 +100,30 @@ impl RouteTable {
         self.routes.values()
     }
 
-    /// A table with the local route only.
-    pub(crate) fn new(id: RouteTableId, vpc: VpcId, cidr: Ipv4Net, tags: Tags) -> RouteTable {
-        let local =
-            Route { destination: cidr, target: RouteTarget::Local, origin: RouteOrigin::CreateRouteTable };
-        RouteTable { id, vpc, associations: BTreeMap::new(), tags, routes: BTreeMap::from([(cidr, local)]) }
+    /// A table with the local routes only.
+    pub(crate) fn new(
+        id: RouteTableId,
+        vpc: VpcId,
+        cidrs: impl Iterator<Item = Ipv4Net>,
+        tags: Tags,
+    ) -> RouteTable {
+        let mut table = RouteTable { id, vpc, associations: BTreeMap::new(), tags, routes: BTreeMap::new() };
+        cidrs.for_each(|cidr| table.add_local(cidr));
+        table
+    }
+
+    /// Routes a CIDR block of the VPC to the VPC.
+    pub(crate) fn add_local(&mut self, cidr: Ipv4Net) {
+        self.insert(cidr, RouteTarget::Local, RouteOrigin::CreateRouteTable);
+    }
+
+    /// What [`RouteTable::add_local`] did, undone.
+    pub(crate) fn remove_local(&mut self, cidr: Ipv4Net) {
+        self.routes.remove(&cidr);
+    }
+
+    fn insert(&mut self, destination: Ipv4Net, target: RouteTarget, origin: RouteOrigin) {
+        self.routes.insert(destination, Route { vpc: self.vpc, destination, target, origin });
     }
 }
 
@@ -115,7 +139,7 @@ impl Region {
         let stands = match route.target {
             RouteTarget::Local => true,
             RouteTarget::InternetGateway(id) => {
-                self.internet_gateways.get(&id).is_some_and(|gateway| gateway.vpc.is_some())
+                self.internet_gateways.get(&id).is_some_and(|gateway| gateway.vpc == Some(route.vpc))
             }
             RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface) => {
                 self.is_up(interface)
@@ -124,94 +148,30 @@ impl Region {
         if stands { RouteState::Active } else { RouteState::Blackhole }
     }
 
-    pub(crate) fn create_route_table(&mut self, vpc: VpcId, tags: Tags) -> Result<RouteTableId, Fault> {
-        let cidr = self.vpc(vpc)?.cidr;
-        tag::check(&tags)?;
-
-        let id = self.draw();
-        self.route_tables.insert(id, RouteTable::new(id, vpc, cidr, tags));
-        Ok(id)
-    }
-
-    pub(crate) fn create_route(
-        &mut self,
-        table: RouteTableId,
-        destination: Ipv4Net,
-        via: RouteVia,
-    ) -> Result<(), Fault> {
-        let destination = destination.trunc();
-        let in_table = self.route_table(table)?;
-        if in_table.routes.contains_key(&destination) {
-            return Err(Fault::RouteAlreadyExists(destination));
-        }
-        if RESERVED.contains(&destination) {
-            return Err(InvalidValue::RouteReserved(destination).into());
-        }
-        if self.vpc(in_table.vpc)?.cidr.contains(&destination) {
-            if matches!(via, RouteVia::InternetGateway(_)) {
-                return Err(InvalidValue::RouteInsideVpc(destination).into());
-            }
-            if !self.subnets_of(in_table.vpc).any(|subnet| subnet.cidr == destination) {
-                return Err(InvalidValue::RouteNotToSubnet(destination).into());
-            }
-        }
-        let target = self.route_target(in_table, via)?;
-
-        let route = Route { destination, target, origin: RouteOrigin::CreateRoute };
-        if let Some(table) = self.route_tables.get_mut(&table) {
-            table.routes.insert(destination, route);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn associate_route_table(
-        &mut self,
-        table: RouteTableId,
-        subnet: SubnetId,
-    ) -> Result<RouteTableAssociationId, Fault> {
-        if self.route_table(table)?.vpc != self.subnet(subnet)?.vpc {
-            return Err(InvalidValue::TableAndSubnetApart { table, subnet }.into());
-        }
-        if self.own_route_table(subnet).is_some() {
-            return Err(Fault::SubnetAlreadyAssociated { table, subnet });
-        }
-
-        let id = self.draw();
-        if let Some(table) = self.route_tables.get_mut(&table) {
-            table.associations.insert(id, subnet);
-        }
-        Ok(id)
-    }
-
-    fn route_table(&self, id: RouteTableId) -> Result<&RouteTable, Fault> {
+    pub(crate) fn route_table(&self, id: RouteTableId) -> Result<&RouteTable, Fault> {
         self.route_tables.get(&id).ok_or(Fault::RouteTableNotFound(id))
     }
 
-    fn own_route_table(&self, subnet: SubnetId) -> Option<&RouteTable> {
-        self.route_tables.values().find(|table| table.associations.values().any(|&id| id == subnet))
+    pub(crate) fn create_route_table(&mut self, vpc: VpcId, tags: Tags) -> Result<RouteTableId, Fault> {
+        self.vpc(vpc)?;
+        tag::check(&tags)?;
+        let tables = self.route_tables.values().filter(|table| table.vpc == vpc).count();
+        self.quotas.allow(Quota::RouteTablesPerVpc, tables + 1)?;
+
+        let id = self.draw();
+        let table = RouteTable::new(id, vpc, self.vpc(vpc)?.cidrs(), tags);
+        self.route_tables.insert(id, table);
+        Ok(id)
     }
 
-    fn route_target(&self, table: &RouteTable, via: RouteVia) -> Result<RouteTarget, Fault> {
-        let (target, interface) = match via {
-            RouteVia::InternetGateway(id) => {
-                let gateway = self.internet_gateways.get(&id).ok_or(Fault::GatewayNotFound(id))?;
-                if gateway.vpc != Some(table.vpc) {
-                    return Err(InvalidValue::TableAndGatewayApart { table: table.id, gateway: id }.into());
-                }
-                return Ok(RouteTarget::InternetGateway(id));
-            }
-            RouteVia::Interface(id) => (RouteTarget::Interface(id), id),
-            RouteVia::Instance(id) => {
-                let &[interface] = self.instance(id)?.interfaces.as_slice() else {
-                    return Err(Fault::NotOneInterface(id));
-                };
-                (RouteTarget::Instance { instance: id, interface }, interface)
-            }
-        };
-        if self.interface(interface)?.vpc != table.vpc {
-            return Err(InvalidValue::TableAndInterfaceApart { table: table.id, interface }.into());
+    pub(crate) fn delete_route_table(&mut self, id: RouteTableId) -> Result<(), Fault> {
+        let table = self.route_table(id)?;
+        if !table.associations.is_empty() || self.vpc(table.vpc)?.main_route_table == id {
+            return Err(Dependency::RouteTable(id).into());
         }
-        Ok(target)
+
+        self.route_tables.remove(&id);
+        Ok(())
     }
 
     /// Whether a machine can stand behind the interface.
@@ -222,9 +182,6 @@ impl Region {
             .is_some_and(|instance| matches!(instance.state, InstanceState::Pending | InstanceState::Running))
     }
 }
-
-/// Addresses of AWS services that no route can lead to (VPC User Guide, "Routing considerations").
-const RESERVED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
 
 impl fmt::Display for RouteTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,137 +200,5 @@ impl fmt::Display for RouteState {
             RouteState::Active => "active",
             RouteState::Blackhole => "blackhole",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::{Network, cidr, tags};
-    use crate::{Applied, Change};
-
-    fn route(table: RouteTableId, destination: &str, target: RouteVia) -> Change {
-        Change::CreateRoute { table, destination: cidr(destination), target }
-    }
-
-    fn new_table(network: &mut Network) -> RouteTableId {
-        match network.apply(Change::CreateRouteTable { vpc: network.vpc, tags: tags("private") }) {
-            Applied::RouteTable(id) => id,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn target(network: &Network, table: RouteTableId, destination: &str) -> Route {
-        network.region.route_tables()[&table].routes[&cidr(destination)].clone()
-    }
-
-    #[test]
-    fn routes_lead_to_what_stands_in_the_vpc() {
-        let mut network = Network::new();
-        let table = new_table(&mut network);
-        let igw = network.internet_gateway();
-        let (instance, interface) = network.instance();
-
-        network.apply(route(table, "0.0.0.7/0", RouteVia::InternetGateway(igw)));
-        network.apply(route(table, "192.0.2.1/24", RouteVia::Instance(instance)));
-        network.apply(route(table, "198.51.100.0/24", RouteVia::Interface(interface)));
-        assert_eq!(target(&network, table, "0.0.0.0/0").target.to_string(), igw.to_string());
-        let to_instance = target(&network, table, "192.0.2.0/24");
-        assert_eq!(to_instance.target, RouteTarget::Instance { instance, interface });
-        assert_eq!(to_instance.target.to_string(), instance.to_string());
-        assert_eq!(to_instance.origin, RouteOrigin::CreateRoute);
-        assert_eq!(target(&network, table, "198.51.100.0/24").target.to_string(), interface.to_string());
-        assert_eq!(target(&network, table, "10.0.0.0/16").target.to_string(), "local");
-
-        let twice = network.refused(route(table, "192.0.2.0/24", RouteVia::Interface(interface)));
-        assert_eq!(twice, Fault::RouteAlreadyExists(cidr("192.0.2.0/24")));
-        let local = network.refused(route(table, "10.0.0.0/16", RouteVia::Interface(interface)));
-        assert_eq!(local.code(), "RouteAlreadyExists");
-    }
-
-    #[test]
-    fn routes_to_nowhere_are_refused() {
-        let mut network = Network::new();
-        let table = new_table(&mut network);
-        let igw = |text: &str| RouteVia::InternetGateway(text.parse().unwrap());
-        let missing: [(RouteVia, &str); 3] = [
-            (igw("igw-00000000"), "InvalidGatewayID.NotFound"),
-            (RouteVia::Instance("i-00000000".parse().unwrap()), "InvalidInstanceID.NotFound"),
-            (RouteVia::Interface("eni-00000000".parse().unwrap()), "InvalidNetworkInterfaceID.NotFound"),
-        ];
-        for (via, code) in missing {
-            assert_eq!(network.refused(route(table, "0.0.0.0/0", via)).code(), code);
-        }
-        let Applied::InternetGateway(loose) =
-            network.apply(Change::CreateInternetGateway { tags: tags("x") })
-        else {
-            panic!()
-        };
-        let fault = network.refused(route(table, "0.0.0.0/0", RouteVia::InternetGateway(loose)));
-        assert_eq!(fault, InvalidValue::TableAndGatewayApart { table, gateway: loose }.into());
-
-        let (instance, _) = network.instance();
-        let elsewhere = network.other_table();
-        let fault = network.refused(route(elsewhere, "0.0.0.0/0", RouteVia::Instance(instance)));
-        assert_eq!(fault.code(), "InvalidParameterValue");
-        let nowhere = "rtb-00000000".parse().unwrap();
-        let fault = network.refused(route(nowhere, "0.0.0.0/0", RouteVia::Instance(instance)));
-        assert_eq!(fault.code(), "InvalidRouteTableID.NotFound");
-    }
-
-    #[test]
-    fn inside_the_vpc_only_a_whole_subnet_to_an_interface() {
-        let mut network = Network::new();
-        let table = new_table(&mut network);
-        let igw = network.internet_gateway();
-        let (_, interface) = network.instance();
-        let via = RouteVia::Interface(interface);
-        let fault = network.refused(route(table, "10.0.1.0/24", RouteVia::InternetGateway(igw)));
-        assert_eq!(fault, InvalidValue::RouteInsideVpc(cidr("10.0.1.0/24")).into());
-        for part in ["10.0.1.0/25", "10.0.0.0/17", "10.0.9.0/24"] {
-            let fault = network.refused(route(table, part, via));
-            assert_eq!(fault, InvalidValue::RouteNotToSubnet(cidr(part)).into());
-        }
-        network.apply(route(table, "10.0.1.0/24", via));
-        network.apply(route(table, "10.0.0.0/8", via));
-        for reserved in ["169.254.168.0/22", "169.254.169.254/32"] {
-            let fault = network.refused(route(table, reserved, via));
-            assert_eq!(fault, InvalidValue::RouteReserved(cidr(reserved)).into());
-        }
-        network.apply(route(table, "169.254.0.0/16", via));
-    }
-
-    #[test]
-    fn a_subnet_has_one_table() {
-        let mut network = Network::new();
-        let (table, other) = (new_table(&mut network), new_table(&mut network));
-        let subnet = network.region.subnets()[&network.subnet].clone();
-        let main = network.region.vpcs()[&network.vpc].main_route_table;
-        assert_eq!(network.region.route_table_of(&subnet).id, main);
-        network.apply(Change::AssociateRouteTable { table, subnet: subnet.id });
-        assert_eq!(network.region.route_table_of(&subnet).id, table);
-        for table in [table, other] {
-            let fault = network.refused(Change::AssociateRouteTable { table, subnet: subnet.id });
-            assert_eq!(fault, Fault::SubnetAlreadyAssociated { table, subnet: subnet.id });
-        }
-        let table = network.other_table();
-        let fault = network.refused(Change::AssociateRouteTable { table, subnet: subnet.id });
-        assert_eq!(fault.code(), "InvalidParameterValue");
-    }
-
-    #[test]
-    fn a_route_to_a_stopped_instance_is_a_black_hole() {
-        let mut network = Network::new();
-        let table = new_table(&mut network);
-        let (instance, _) = network.instance();
-        network.apply(route(table, "0.0.0.0/0", RouteVia::Instance(instance)));
-        let route = target(&network, table, "0.0.0.0/0");
-        assert_eq!(network.region.route_state(&route), RouteState::Active);
-        for state in [InstanceState::Running, InstanceState::Stopping] {
-            network.apply(Change::SetInstanceState { instance, state });
-        }
-        assert_eq!(network.region.route_state(&route), RouteState::Blackhole);
-        let local = target(&network, table, "10.0.0.0/16");
-        assert_eq!(network.region.route_state(&local).to_string(), "active");
     }
 }

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::fault::InvalidValue;
 use crate::id::{SecurityGroupId, SecurityGroupRuleId};
+use crate::tag::Tags;
 
 /// What one rule of a security group allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +28,12 @@ pub struct Rule {
     pub peer: Peer,
     /// In words.
     pub description: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// What a rule is asked to allow: EC2's IpPermission with one peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
     /// Of which protocol.
     pub protocol: Protocol,
@@ -140,7 +143,7 @@ impl Permission {
 
     pub(crate) fn into_rule(self, id: SecurityGroupRuleId, direction: Direction) -> Rule {
         let Permission { protocol, ports, peer, description } = self;
-        Rule { id, direction, protocol, ports, peer, description }
+        Rule { id, direction, protocol, ports, peer, description, tags: Tags::new() }
     }
 
     /// The same permission in the one form that EC2 keeps it in, or why there is none.

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, InvalidValue};
+use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{SecurityGroupId, SecurityGroupRuleId, VpcId};
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::rule::{Direction, EVERYWHERE, Peer, Permission, Rule, is_plain};
 use crate::tag::{self, Tags};
@@ -79,6 +80,7 @@ impl Region {
             return Err(Fault::SecurityGroupDuplicate { name, vpc });
         }
         tag::check(&tags)?;
+        self.quotas.allow(Quota::SecurityGroups, self.security_groups.len() + 1)?;
 
         let id = self.draw();
         let rules = vec![Permission::all(EVERYWHERE).into_rule(self.draw(), Direction::Egress)];
@@ -103,6 +105,9 @@ impl Region {
             return Err(Fault::PermissionDuplicate(permission));
         }
 
+        let same_way = group.rules.iter().filter(|rule| rule.direction == direction).count();
+        self.quotas.allow(Quota::RulesPerGroup, same_way + 1)?;
+
         let rule = permission.into_rule(self.draw(), direction);
         let rule_id = rule.id;
         if let Some(group) = self.security_groups.get_mut(&id) {
@@ -122,6 +127,47 @@ impl Region {
 
         group.rules.remove(at);
         Ok(())
+    }
+
+    pub(crate) fn update_security_group_rule_description(
+        &mut self,
+        id: SecurityGroupId,
+        rule_id: SecurityGroupRuleId,
+        description: Option<String>,
+    ) -> Result<(), Fault> {
+        let group = self.security_groups.get_mut(&id).ok_or(Fault::SecurityGroupNotFound(id))?;
+        let rule = group.rules.iter_mut().find(|rule| rule.id == rule_id);
+        let rule = rule.ok_or(Fault::SecurityGroupRuleNotFound(rule_id))?;
+        if let Some(description) = description.as_ref().filter(|description| !is_plain(description)) {
+            return Err(InvalidValue::GroupDescription(description.clone()).into());
+        }
+
+        rule.description = description;
+        Ok(())
+    }
+
+    pub(crate) fn delete_security_group(&mut self, id: SecurityGroupId) -> Result<(), Fault> {
+        let group = self.security_group(id)?;
+        if self.vpc(group.vpc)?.default_security_group == id {
+            return Err(Fault::DefaultGroup(id));
+        }
+        let mut others = self.security_groups.values().filter(|other| other.id != id);
+        let referred_to = others.any(|other| other.rules.iter().any(|rule| rule.peer == Peer::Group(id)));
+        if referred_to || self.interfaces.values().any(|interface| interface.groups.contains(&id)) {
+            return Err(Dependency::SecurityGroup(id).into());
+        }
+
+        self.security_groups.remove(&id);
+        Ok(())
+    }
+
+    /// A rule of any group.
+    pub(crate) fn rule(&self, id: SecurityGroupRuleId) -> Option<&Rule> {
+        self.security_groups.values().flat_map(|group| &group.rules).find(|rule| rule.id == id)
+    }
+
+    pub(crate) fn rule_mut(&mut self, id: SecurityGroupRuleId) -> Option<&mut Rule> {
+        self.security_groups.values_mut().flat_map(|group| &mut group.rules).find(|rule| rule.id == id)
     }
 }
 
@@ -198,5 +244,68 @@ mod tests {
         }
         network.apply(duplicate.clone());
         assert_eq!(network.refused(duplicate).code(), "InvalidGroup.Duplicate");
+    }
+
+    #[test]
+    fn a_group_that_is_needed_stays() {
+        let mut network = Network::new();
+        let (group, friend) = (network.security_group("web"), network.security_group("db"));
+        let delete = |group| Change::DeleteSecurityGroup { group };
+        let default = network.region.vpcs()[&network.vpc].default_security_group;
+        assert_eq!(network.refused(delete(default)).code(), "CannotDelete");
+
+        let itself = Change::AuthorizeSecurityGroup {
+            group,
+            direction: Direction::Ingress,
+            rule: Permission::all(Peer::Group(group)),
+        };
+        network.apply(itself);
+        let from_friend = Change::AuthorizeSecurityGroup {
+            group: friend,
+            direction: Direction::Ingress,
+            rule: Permission::all(Peer::Group(group)),
+        };
+        let Applied::SecurityGroupRule(rule) = network.apply(from_friend) else { panic!() };
+        let fault = network.refused(delete(group));
+        assert_eq!(
+            (fault.code(), fault.to_string()),
+            ("DependencyViolation", format!("resource {group} has a dependent object"))
+        );
+        network.apply(Change::RevokeSecurityGroupRule { group: friend, rule });
+
+        let interface = network.interface(&[group]);
+        assert_eq!(network.refused(delete(group)).code(), "DependencyViolation");
+        network.apply(Change::DeleteNetworkInterface { interface });
+        network.apply(delete(group));
+        assert_eq!(network.refused(delete(group)).code(), "InvalidGroup.NotFound");
+    }
+
+    #[test]
+    fn sixty_rules_each_way_described_anew() {
+        let mut network = Network::new();
+        let group = network.security_group("web");
+        let port = |port| Change::AuthorizeSecurityGroup {
+            group,
+            direction: Direction::Ingress,
+            rule: Permission {
+                protocol: Protocol::Tcp,
+                ports: Some((port, port)),
+                ..Permission::all(EVERYWHERE)
+            },
+        };
+        let rules: Vec<_> = (0..60).map(|n| network.apply(port(n))).collect();
+        assert_eq!(network.refused(port(60)).code(), "RulesPerSecurityGroupLimitExceeded");
+
+        let Applied::SecurityGroupRule(rule) = rules[7] else { panic!() };
+        let describe = |description: Option<&str>| Change::UpdateSecurityGroupRuleDescription {
+            group,
+            rule,
+            description: description.map(str::to_owned),
+        };
+        network.apply(describe(Some("seven")));
+        assert_eq!(network.region.rule(rule).unwrap().description.as_deref(), Some("seven"));
+        assert_eq!(network.refused(describe(Some("é"))).code(), "InvalidParameterValue");
+        network.apply(describe(None));
+        assert_eq!(network.region.rule(rule).unwrap().description, None);
     }
 }

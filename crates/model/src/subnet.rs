@@ -1,15 +1,14 @@
 //! Subnets.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
-use crate::fault::{Fault, InvalidValue};
+use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{SubnetId, VpcId};
-use crate::interface::NetworkInterface;
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
 
@@ -53,7 +52,7 @@ impl Region {
         tags: Tags,
     ) -> Result<SubnetId, Fault> {
         let cidr = cidr.trunc();
-        if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !self.vpc(vpc)?.cidr.contains(&cidr) {
+        if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !self.vpc(vpc)?.contains(cidr) {
             return Err(Fault::SubnetRange(cidr));
         }
         if self.subnets_of(vpc).any(|subnet| cidr_pool::overlap(subnet.cidr, cidr)) {
@@ -61,6 +60,7 @@ impl Region {
         }
         let availability_zone = self.availability_zone(availability_zone)?;
         tag::check(&tags)?;
+        self.quotas.allow(Quota::SubnetsPerVpc, self.subnets_of(vpc).count() + 1)?;
 
         let id = self.draw();
         self.subnets.insert(id, Subnet { id, vpc, cidr, availability_zone, tags });
@@ -71,24 +71,17 @@ impl Region {
         self.subnets.values().filter(move |subnet| subnet.vpc == vpc)
     }
 
-    /// The address that a new interface gets: as asked, or the lowest free one.
-    pub(crate) fn free_address(&self, subnet: &Subnet, asked: Option<Ipv4Addr>) -> Result<Ipv4Addr, Fault> {
-        let Some(address) = asked else {
-            let inside = self.interfaces.values().filter(|interface| interface.subnet == subnet.id);
-            let taken: BTreeSet<_> = inside.flat_map(NetworkInterface::addresses).collect();
-            return cidr_pool::lowest_free(subnet.cidr, &taken)
-                .ok_or(Fault::InsufficientFreeAddresses(subnet.id));
-        };
-        if !subnet.cidr.contains(&address) {
-            return Err(InvalidValue::AddressOutsideSubnet(address).into());
+    pub(crate) fn delete_subnet(&mut self, id: SubnetId) -> Result<(), Fault> {
+        self.subnet(id)?;
+        if self.interfaces.values().any(|interface| interface.subnet == id) {
+            return Err(Dependency::Subnet(id).into());
         }
-        if subnet.reserved().contains(&address) {
-            return Err(InvalidValue::AddressReserved(address).into());
+
+        for table in self.route_tables.values_mut() {
+            table.associations.retain(|_, subnet| *subnet != id);
         }
-        if self.interface_by_address(subnet.vpc, address).is_some() {
-            return Err(Fault::AddressInUse(address));
-        }
-        Ok(address)
+        self.subnets.remove(&id);
+        Ok(())
     }
 
     fn availability_zone(&self, asked: Option<String>) -> Result<String, Fault> {
@@ -106,8 +99,9 @@ impl Region {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::fixture::{Network, cidr, tags};
-    use crate::{Applied, Change, Fault};
+    use crate::{Applied, Change};
 
     fn subnet(network: &Network, text: &str, zone: Option<&str>) -> Change {
         Change::CreateSubnet {
@@ -163,5 +157,30 @@ mod tests {
         let fault = network.refused(create);
         assert_eq!(fault, Fault::VpcNotFound(vpc));
         assert_eq!(fault.to_string(), "The vpc ID 'vpc-00000000000000000' does not exist");
+    }
+
+    #[test]
+    fn a_subnet_without_interfaces_goes() {
+        let mut network = Network::new();
+        let (subnet, table) = (network.subnet, network.route_table());
+        network.apply(Change::AssociateRouteTable { table, subnet });
+        let interface = network.interface(&[]);
+        let delete = Change::DeleteSubnet { subnet };
+        let fault = network.refused(delete.clone());
+        assert_eq!((fault.code(), fault), ("DependencyViolation", Dependency::Subnet(subnet).into()));
+        network.apply(Change::DeleteNetworkInterface { interface });
+        network.apply(delete.clone());
+        assert!(network.region.route_tables()[&table].associations.is_empty());
+        assert_eq!(network.refused(delete), Fault::SubnetNotFound(subnet));
+    }
+
+    #[test]
+    fn two_hundred_at_most() {
+        let mut network = Network::new();
+        for n in 2..=200 {
+            network.apply(subnet(&network, &format!("10.0.{n}.0/24"), None));
+        }
+        let fault = network.refused(subnet(&network, "10.0.201.0/24", None));
+        assert_eq!(fault.code(), "SubnetLimitExceeded");
     }
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::fault::{Fault, InvalidValue};
 
+mod tagged_resource;
+
+pub use tagged_resource::TaggedResource;
+
 /// The tags of a resource: key -> value.
 pub type Tags = BTreeMap<String, String>;
 

@@ -1,35 +1,70 @@
 //! VPCs.
 
+use std::iter;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
-use crate::fault::Fault;
-use crate::id::{RouteTableId, SecurityGroupId, VpcId};
+use crate::fault::{Dependency, Fault};
+use crate::id::{RouteTableAssociationId, RouteTableId, SecurityGroupId, VpcCidrAssociationId, VpcId};
+use crate::quota::Quota;
 use crate::region::Region;
 use crate::route_table::RouteTable;
 use crate::security_group::SecurityGroup;
 use crate::tag::{self, Tags};
+
+mod cidr;
 
 /// A network of its own: addresses of one VPC mean nothing in another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vpc {
     /// Its id.
     pub id: VpcId,
-    /// All its addresses, without host bits.
+    /// Its primary CIDR block, without host bits.
     pub cidr: Ipv4Net,
+    /// The association of the primary CIDR block.
+    pub cidr_association: VpcCidrAssociationId,
+    /// The CIDR blocks that it was given later, oldest first.
+    pub secondary_cidrs: Vec<CidrAssociation>,
     /// The route table of subnets that have none of their own.
     pub main_route_table: RouteTableId,
+    /// The association with the main route table.
+    pub main_association: RouteTableAssociationId,
     /// The group of interfaces that are given none.
     pub default_security_group: SecurityGroupId,
     /// Its tags.
     pub tags: Tags,
 }
 
+/// What ties a CIDR block to a VPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CidrAssociation {
+    /// Its id.
+    pub id: VpcCidrAssociationId,
+    /// The CIDR block, without host bits.
+    pub cidr: Ipv4Net,
+}
+
 impl Vpc {
-    /// Where the VPC's resolver answers: the second address above the network's.
+    /// Its CIDR blocks, the primary first.
+    pub fn cidrs(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.cidr_associations().map(|association| association.cidr)
+    }
+
+    /// What ties its CIDR blocks to it, the primary first.
+    pub fn cidr_associations(&self) -> impl Iterator<Item = CidrAssociation> {
+        let primary = CidrAssociation { id: self.cidr_association, cidr: self.cidr };
+        iter::once(primary).chain(self.secondary_cidrs.iter().copied())
+    }
+
+    /// Whether all of `cidr` lies in one of its CIDR blocks.
+    pub(crate) fn contains(&self, cidr: Ipv4Net) -> bool {
+        self.cidrs().any(|own| own.contains(&cidr))
+    }
+
+    /// Where the VPC's resolver answers: the second address above that of its primary CIDR block.
     pub fn dns(&self) -> Ipv4Addr {
         cidr_pool::at(self.cidr, 2)
     }
@@ -45,29 +80,57 @@ impl Region {
             return Err(Fault::VpcRange(cidr));
         }
         tag::check(&tags)?;
+        self.quotas.allow(Quota::Vpcs, self.vpcs.len() + 1)?;
 
         let cidr = cidr.trunc();
         let id = self.draw();
-        let table = RouteTable::new(self.draw(), id, cidr, Tags::new());
+        let table = RouteTable::new(self.draw(), id, iter::once(cidr), Tags::new());
         let group = SecurityGroup::default_of(id, self);
-        let vpc = Vpc { id, cidr, main_route_table: table.id, default_security_group: group.id, tags };
+        let vpc = Vpc {
+            id,
+            cidr,
+            cidr_association: self.draw(),
+            secondary_cidrs: Vec::new(),
+            main_route_table: table.id,
+            main_association: self.draw(),
+            default_security_group: group.id,
+            tags,
+        };
         self.route_tables.insert(table.id, table);
         self.security_groups.insert(group.id, group);
         self.vpcs.insert(id, vpc);
         Ok(id)
     }
+
+    pub(crate) fn delete_vpc(&mut self, id: VpcId) -> Result<(), Fault> {
+        let vpc = self.vpc(id)?;
+        let (main, default) = (vpc.main_route_table, vpc.default_security_group);
+        let in_use = self.subnets_of(id).next().is_some()
+            || self.internet_gateway_of(id).is_some()
+            || self.route_tables.values().any(|table| table.vpc == id && table.id != main)
+            || self.security_groups.values().any(|group| group.vpc == id && group.id != default);
+        if in_use {
+            return Err(Dependency::Vpc(id).into());
+        }
+
+        self.route_tables.remove(&main);
+        self.security_groups.remove(&default);
+        self.vpcs.remove(&id);
+        Ok(())
+    }
 }
 
 /// Whether hosts can have addresses of this network. EC2 allows public ones.
-fn is_usable(network: Ipv4Addr) -> bool {
+pub(crate) fn is_usable(network: Ipv4Addr) -> bool {
     let first = network.octets()[0];
     (1..224).contains(&first) && !network.is_loopback() && !network.is_link_local()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{cidr, region, tags};
-    use crate::{Applied, Change, Direction, Fault, Peer, Protocol, RouteTarget};
+    use super::*;
+    use crate::fixture::{Network, cidr, region, tags};
+    use crate::{Applied, Change, Direction, Peer, Protocol, Quotas, RouteTarget};
 
     #[test]
     fn a_vpc_comes_with_a_route_table_and_a_group() {
@@ -109,5 +172,44 @@ mod tests {
             let fault = region.apply(Change::CreateVpc { cidr: cidr(text), tags: tags("x") }).unwrap_err();
             assert_eq!((fault.code(), fault), ("InvalidVpc.Range", Fault::VpcRange(cidr(text))));
         }
+    }
+
+    #[test]
+    fn a_vpc_that_is_empty_goes() {
+        let mut network = Network::new();
+        let (vpc, delete) = (network.vpc, Change::DeleteVpc { vpc: network.vpc });
+        let in_the_way = |network: &mut Network, remove: Change| {
+            let fault = network.refused(delete.clone());
+            assert_eq!((fault.code(), fault), ("DependencyViolation", Dependency::Vpc(vpc).into()));
+            network.apply(remove);
+        };
+        let subnet = network.subnet;
+        in_the_way(&mut network, Change::DeleteSubnet { subnet });
+        let igw = network.internet_gateway();
+        in_the_way(&mut network, Change::DetachInternetGateway { igw, vpc });
+        let group = network.security_group("web");
+        in_the_way(&mut network, Change::DeleteSecurityGroup { group });
+        let table = network.route_table();
+        in_the_way(&mut network, Change::DeleteRouteTable { table });
+
+        network.apply(delete.clone());
+        assert_eq!(network.refused(delete), Fault::VpcNotFound(vpc));
+        assert_eq!((network.region.route_tables().len(), network.region.security_groups().len()), (1, 1));
+    }
+
+    #[test]
+    fn five_at_most_or_as_many_as_the_quota() {
+        let create = || Change::CreateVpc { cidr: cidr("10.0.0.0/16"), tags: tags("x") };
+        let mut region = region();
+        for _ in 0..5 {
+            region.apply(create()).unwrap();
+        }
+        assert_eq!(region.apply(create()).unwrap_err().code(), "VpcLimitExceeded");
+        let mut larger =
+            Region::with_quotas(region.key().clone(), 1, Quotas { vpcs: 6, ..Quotas::default() });
+        for _ in 0..6 {
+            larger.apply(create()).unwrap();
+        }
+        assert_eq!(larger.apply(create()), Err(Fault::LimitExceeded(Quota::Vpcs)));
     }
 }

@@ -1,0 +1,63 @@
+//! What comes of a change.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{
+    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
+    ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    VpcCidrAssociationId, VpcId,
+};
+use crate::instance::InstanceState;
+
+/// What a change made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Applied {
+    /// A VPC.
+    Vpc(VpcId),
+    /// A subnet.
+    Subnet(SubnetId),
+    /// An internet gateway.
+    InternetGateway(InternetGatewayId),
+    /// A route table.
+    RouteTable(RouteTableId),
+    /// The association of a CIDR block with a VPC.
+    VpcCidrAssociation(VpcCidrAssociationId),
+    /// The association of a route table with a subnet, or of a VPC with its main one.
+    RouteTableAssociation(RouteTableAssociationId),
+    /// A security group.
+    SecurityGroup(SecurityGroupId),
+    /// A rule of a security group.
+    SecurityGroupRule(SecurityGroupRuleId),
+    /// An Elastic IP address.
+    Address(AllocationId),
+    /// The association of an Elastic IP address with a private one.
+    AddressAssociation(AssociationId),
+    /// A network interface.
+    Interface(InterfaceId),
+    /// The attachment of an interface to an instance.
+    Attachment(AttachmentId),
+    /// Private addresses of an interface, in the order they were given.
+    PrivateAddresses(Vec<Ipv4Addr>),
+    /// A key pair.
+    KeyPair(KeyPairId),
+    /// An instance.
+    Instance(InstanceId),
+    /// The instances of one launch, in the order of their launch index.
+    Instances {
+        /// The launch.
+        reservation: ReservationId,
+        /// What it made.
+        instances: Vec<InstanceId>,
+    },
+    /// An instance's new state.
+    InstanceState {
+        /// Its state before; the same if there was nothing to do.
+        previous: InstanceState,
+        /// Its state now.
+        current: InstanceState,
+    },
+    /// Nothing that has an id.
+    Nothing,
+}

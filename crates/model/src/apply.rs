@@ -1,0 +1,144 @@
+//! Which rule answers which change.
+
+use crate::applied::Applied;
+use crate::change::Change;
+use crate::fault::Fault;
+use crate::instance::Launch;
+use crate::region::Region;
+
+impl Region {
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// The [`Fault`] that EC2 would answer. The region is then as it was.
+    pub fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
+        let applied = match change {
+            Change::CreateVpc { cidr, tags } => Applied::Vpc(self.create_vpc(cidr, tags)?),
+            Change::DeleteVpc { vpc } => done(self.delete_vpc(vpc)?),
+            Change::AssociateVpcCidrBlock { vpc, cidr } => {
+                Applied::VpcCidrAssociation(self.associate_vpc_cidr_block(vpc, cidr)?)
+            }
+            Change::DisassociateVpcCidrBlock { association } => {
+                done(self.disassociate_vpc_cidr_block(association)?)
+            }
+            Change::CreateSubnet { vpc, cidr, availability_zone, tags } => {
+                Applied::Subnet(self.create_subnet(vpc, cidr, availability_zone, tags)?)
+            }
+            Change::DeleteSubnet { subnet } => done(self.delete_subnet(subnet)?),
+            Change::CreateInternetGateway { tags } => {
+                Applied::InternetGateway(self.create_internet_gateway(tags)?)
+            }
+            Change::AttachInternetGateway { igw, vpc } => done(self.attach_internet_gateway(igw, vpc)?),
+            Change::DetachInternetGateway { igw, vpc } => done(self.detach_internet_gateway(igw, vpc)?),
+            Change::DeleteInternetGateway { igw } => done(self.delete_internet_gateway(igw)?),
+            Change::CreateRouteTable { vpc, tags } => {
+                Applied::RouteTable(self.create_route_table(vpc, tags)?)
+            }
+            Change::DeleteRouteTable { table } => done(self.delete_route_table(table)?),
+            Change::CreateRoute { table, destination, target } => {
+                done(self.create_route(table, destination, target)?)
+            }
+            Change::ReplaceRoute { table, destination, target } => {
+                done(self.replace_route(table, destination, target)?)
+            }
+            Change::DeleteRoute { table, destination } => done(self.delete_route(table, destination)?),
+            Change::AssociateRouteTable { table, subnet } => {
+                Applied::RouteTableAssociation(self.associate_route_table(table, subnet)?)
+            }
+            Change::ReplaceRouteTableAssociation { association, table } => {
+                Applied::RouteTableAssociation(self.replace_route_table_association(association, table)?)
+            }
+            Change::DisassociateRouteTable { association } => {
+                done(self.disassociate_route_table(association)?)
+            }
+            Change::CreateSecurityGroup { vpc, name, description, tags } => {
+                Applied::SecurityGroup(self.create_security_group(vpc, name, description, tags)?)
+            }
+            Change::DeleteSecurityGroup { group } => done(self.delete_security_group(group)?),
+            Change::AuthorizeSecurityGroup { group, direction, rule } => {
+                Applied::SecurityGroupRule(self.authorize_security_group(group, direction, rule)?)
+            }
+            Change::RevokeSecurityGroupRule { group, rule } => {
+                done(self.revoke_security_group_rule(group, rule)?)
+            }
+            Change::UpdateSecurityGroupRuleDescription { group, rule, description } => {
+                done(self.update_security_group_rule_description(group, rule, description)?)
+            }
+            Change::AllocateAddress { public_ip, tags } => {
+                Applied::Address(self.allocate_address(public_ip, tags)?)
+            }
+            Change::AssociateAddress { allocation, interface, private_ip } => {
+                Applied::AddressAssociation(self.associate_address(allocation, interface, private_ip, false)?)
+            }
+            Change::ReassociateAddress { allocation, interface, private_ip } => {
+                Applied::AddressAssociation(self.associate_address(allocation, interface, private_ip, true)?)
+            }
+            Change::DisassociateAddress { association } => done(self.disassociate_address(association)?),
+            Change::ReleaseAddress { allocation } => done(self.release_address(allocation)?),
+            Change::CreateNetworkInterface(new) => Applied::Interface(self.create_network_interface(new)?),
+            Change::DeleteNetworkInterface { interface } => done(self.delete_network_interface(interface)?),
+            Change::AttachNetworkInterface { interface, instance, device_index, time } => {
+                Applied::Attachment(self.attach_network_interface(interface, instance, device_index, time)?)
+            }
+            Change::DetachNetworkInterface { attachment } => done(self.detach_network_interface(attachment)?),
+            Change::ModifyNetworkInterfaceAttribute { interface, attribute } => {
+                done(self.modify_network_interface_attribute(interface, attribute)?)
+            }
+            Change::AssignPrivateIpAddresses { interface, addresses, allow_reassignment } => {
+                Applied::PrivateAddresses(self.assign_private_ip_addresses(
+                    interface,
+                    addresses,
+                    allow_reassignment,
+                )?)
+            }
+            Change::UnassignPrivateIpAddresses { interface, addresses } => {
+                done(self.unassign_private_ip_addresses(interface, addresses)?)
+            }
+            Change::ImportKeyPair { name, public_key, fingerprint, time, tags } => {
+                Applied::KeyPair(self.import_key_pair(name, public_key, fingerprint, time, tags)?)
+            }
+            Change::DeleteKeyPair { key_pair } => done(self.delete_key_pair(key_pair)?),
+            Change::RunInstances(launch) => {
+                let (reservation, instances) = self.run_instances(launch)?;
+                Applied::Instances { reservation, instances }
+            }
+            Change::RunInstance {
+                image,
+                instance_type,
+                subnet,
+                private_ip,
+                groups,
+                source_dest_check,
+                user_data,
+                metadata,
+                tags,
+            } => {
+                let launch =
+                    Launch { user_data, metadata, tags, ..Launch::new(image, instance_type, subnet) };
+                let launch = launch.with_primary(private_ip, groups, source_dest_check);
+                Applied::Instance(self.run_instance(launch)?)
+            }
+            Change::StartInstance { instance, time } => self.start_instance(instance, time)?,
+            Change::StopInstance { instance, time } => self.stop_instance(instance, time)?,
+            Change::RebootInstance { instance } => done(self.reboot_instance(instance)?),
+            Change::TerminateInstance { instance, time } => self.terminate_instance(instance, time)?,
+            Change::ModifyInstanceAttribute { instance, attribute } => {
+                done(self.modify_instance_attribute(instance, attribute)?)
+            }
+            Change::ModifyInstanceMetadataOptions { instance, hop_limit, tokens_required } => {
+                done(self.modify_instance_metadata_options(instance, hop_limit, tokens_required)?)
+            }
+            Change::SetInstanceState { instance, state } => done(self.set_instance_state(instance, state)?),
+            Change::ForgetInstance { instance } => done(self.forget_instance(instance)?),
+            Change::CreateTags { resources, tags } => done(self.create_tags(&resources, &tags)?),
+            Change::DeleteTags { resources, tags } => done(self.delete_tags(&resources, &tags)?),
+        };
+        self.generation += 1;
+        Ok(applied)
+    }
+}
+
+/// What a change comes to that makes nothing with an id.
+fn done((): ()) -> Applied {
+    Applied::Nothing
+}

@@ -1,0 +1,60 @@
+//! Which code EC2 gives a refusal.
+
+use crate::fault::Fault;
+
+impl Fault {
+    /// EC2's error code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::VpcNotFound(_) => "InvalidVpcID.NotFound",
+            Fault::SubnetNotFound(_) => "InvalidSubnetID.NotFound",
+            Fault::RouteTableNotFound(_) => "InvalidRouteTableID.NotFound",
+            Fault::InternetGatewayNotFound(_) => "InvalidInternetGatewayID.NotFound",
+            Fault::GatewayNotFound(_) => "InvalidGatewayID.NotFound",
+            Fault::SecurityGroupNotFound(_) | Fault::SecurityGroupElsewhere(_) => "InvalidGroup.NotFound",
+            Fault::SecurityGroupRuleNotFound(_) => "InvalidSecurityGroupRuleId.NotFound",
+            Fault::InterfaceNotFound(_) => "InvalidNetworkInterfaceID.NotFound",
+            Fault::InstanceNotFound(_) => "InvalidInstanceID.NotFound",
+            Fault::AllocationNotFound(_) => "InvalidAllocationID.NotFound",
+            Fault::VpcRange(_)
+            | Fault::CidrRestricted(_)
+            | Fault::CidrConflict(_)
+            | Fault::CidrCoversRoute { .. } => "InvalidVpc.Range",
+            Fault::SubnetRange(_) => "InvalidSubnet.Range",
+            Fault::SubnetConflict(_) => "InvalidSubnet.Conflict",
+            Fault::InsufficientFreeAddresses(_) => "InsufficientFreeAddressesInSubnet",
+            Fault::AddressInUse(_) => "InvalidIPAddress.InUse",
+            Fault::GatewayAlreadyAttached { .. }
+            | Fault::SubnetAlreadyAssociated { .. }
+            | Fault::AddressAlreadyAssociated { .. }
+            | Fault::InterfaceAlreadyAssociated { .. } => "Resource.AlreadyAssociated",
+            Fault::GatewayNotAttached(_) | Fault::GatewayNotAttachedTo { .. } => "Gateway.NotAttached",
+            Fault::RouteAlreadyExists(_) => "RouteAlreadyExists",
+            Fault::NotOneInterface(_) => "InvalidInstanceID",
+            Fault::IncorrectInstanceState { .. } | Fault::InstanceNotStopped(_) => "IncorrectInstanceState",
+            Fault::InstanceNotSettled(_) => "IncorrectState",
+            Fault::SecurityGroupDuplicate { .. } => "InvalidGroup.Duplicate",
+            Fault::PermissionDuplicate(_) => "InvalidPermission.Duplicate",
+            Fault::GroupAndSubnetApart { .. } => "InvalidParameter",
+            Fault::TagLimitExceeded => "TagLimitExceeded",
+            Fault::CidrAssociationNotFound(_) => "InvalidVpcCidrBlockAssociationID.NotFound",
+            Fault::RouteTableAssociationNotFound(_) | Fault::AddressAssociationNotFound(_) => {
+                "InvalidAssociationID.NotFound"
+            }
+            Fault::AttachmentNotFound(_) => "InvalidAttachmentID.NotFound",
+            Fault::RouteNotFound { .. } => "InvalidRoute.NotFound",
+            Fault::KeyPairNotFound(_) => "InvalidKeyPair.NotFound",
+            Fault::KeyPairDuplicate(_) => "InvalidKeyPair.Duplicate",
+            Fault::InvalidId(_) => "InvalidID",
+            Fault::CidrInUse { .. } => "InvalidCidrBlock.InUse",
+            Fault::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
+            Fault::ZonesApart | Fault::NetworksApart | Fault::OneForSeveral => "InvalidParameterCombination",
+            Fault::DefaultGroup(_) => "CannotDelete",
+            Fault::LocalRoute(_) => "UnsupportedOperation",
+            Fault::DependencyViolation(_) => "DependencyViolation",
+            Fault::OperationNotPermitted(_) => "OperationNotPermitted",
+            Fault::LimitExceeded(quota) => quota.code(),
+            Fault::InvalidParameterValue(_) => "InvalidParameterValue",
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What is wrong with a value that EC2 answers `InvalidParameterValue` to.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use thiserror::Error;
+
+use crate::id::{
+    InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SubnetId, VpcId,
+};
+
+/// What is wrong with a value that EC2 answers `InvalidParameterValue` to.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidValue {
+    /// A private address outside its subnet.
+    #[error("Address {0} does not fall within the subnet's address range")]
+    AddressOutsideSubnet(Ipv4Addr),
+    /// One of the five addresses that EC2 keeps.
+    #[error("Address {0} is in subnet's reserved address range")]
+    AddressReserved(Ipv4Addr),
+    /// The interface does not have this private address.
+    #[error(
+        "Value ({address}) for parameter privateIpAddress is invalid. {interface} does not have this address."
+    )]
+    AddressNotOfInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The address that was asked for.
+        address: Ipv4Addr,
+    },
+    /// A zone that is not one of the region.
+    #[error(
+        "Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the \
+         following availability zones: {}.", known.join(", ")
+    )]
+    AvailabilityZone {
+        /// As asked.
+        zone: String,
+        /// The region's zones.
+        known: Vec<String>,
+    },
+    /// The VPC has an internet gateway already.
+    #[error("Network {0} already has an internet gateway attached")]
+    NetworkHasGateway(VpcId),
+    /// A route table and a subnet of different VPCs.
+    #[error("Route table {table} and subnet {subnet} belong to different networks")]
+    TableAndSubnetApart {
+        /// The table.
+        table: RouteTableId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
+    /// A route to a gateway that is not attached to the table's VPC.
+    #[error("route table {table} and network gateway {gateway} belong to different networks")]
+    TableAndGatewayApart {
+        /// The table.
+        table: RouteTableId,
+        /// The gateway.
+        gateway: InternetGatewayId,
+    },
+    /// A route to an interface of another VPC.
+    #[error("route table {table} and interface {interface} belong to different networks")]
+    TableAndInterfaceApart {
+        /// The table.
+        table: RouteTableId,
+        /// The interface.
+        interface: InterfaceId,
+    },
+    /// A route inside the VPC that does not lead to an interface.
+    #[error(
+        "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks. This \
+         route can target only an interface or an instance."
+    )]
+    RouteInsideVpc(Ipv4Net),
+    /// A route inside the VPC whose destination is not a whole subnet.
+    #[error(
+        "The destination CIDR block {0} is more specific than one of this VPC's CIDR blocks and does not match \
+         a subnet's CIDR block."
+    )]
+    RouteNotToSubnet(Ipv4Net),
+    /// A route to addresses that EC2 uses itself.
+    #[error("The destination CIDR block {0} is reserved for use by AWS services.")]
+    RouteReserved(Ipv4Net),
+    /// A group name that EC2 uses itself.
+    #[error("Cannot use reserved security group name: {0}")]
+    GroupNameReserved(String),
+    /// A group name in the form of an id.
+    #[error("Group names may not be in the format sg-*.")]
+    GroupNameLikeId(String),
+    /// A group name that is too long or has other characters.
+    #[error(
+        "Invalid security group name. Valid names are non-empty strings less than 256 characters from the \
+         following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
+    )]
+    GroupName(String),
+    /// A group's or rule's description that is too long or has other characters.
+    #[error(
+        "Invalid security group description. Valid descriptions are strings less than 256 characters from the \
+         following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
+    )]
+    GroupDescription(String),
+    /// A group that is named twice.
+    #[error("The same security group may not be specified multiple times: {0}")]
+    GroupRepeated(SecurityGroupId),
+    /// A TCP or UDP rule without ports.
+    #[error("Must specify both from and to ports with TCP/UDP.")]
+    PortsMissing,
+    /// Not a range of ports.
+    #[error("Invalid TCP/UDP port range ({0}:{1})")]
+    PortRange(i32, i32),
+    /// Not an ICMP type.
+    #[error("ICMP type ({0}) out of range")]
+    IcmpType(i32),
+    /// Not an ICMP code, or a code where any type is meant.
+    #[error("ICMP code ({0}) out of range")]
+    IcmpCode(i32),
+    /// More user data than the 16 KiB that an instance can have.
+    #[error("User data is limited to 16384 bytes")]
+    UserDataTooLarge,
+    /// A hop limit that is not 1 to 64.
+    #[error(
+        "Value ({0}) for parameter HttpPutResponseHopLimit is invalid. Specify a number between 1 and 64."
+    )]
+    HopLimit(u8),
+    /// An address that cannot be a public one.
+    #[error("Value ({0}) for parameter address is invalid. Not a unicast address.")]
+    PublicAddress(Ipv4Addr),
+    /// A tag key that EC2 keeps.
+    #[error("Tag keys starting with 'aws:' are reserved for internal use")]
+    ReservedTagKey,
+    /// A tag key that is empty or longer than 128 characters.
+    #[error(
+        "Value ({0}) for parameter Key is invalid. Tag keys must be between 1 and 128 characters in length."
+    )]
+    TagKey(String),
+    /// A tag value that is longer than 256 characters.
+    #[error(
+        "Value ({0}) for parameter Value is invalid. Tag values must be at most 256 characters in length."
+    )]
+    TagValue(String),
+    /// The association of a VPC with its main route table, where only one with a subnet will do.
+    #[error("cannot disassociate the main route table association {0}")]
+    MainAssociation(RouteTableAssociationId),
+    /// A route table of another VPC than the one whose main table it is to be.
+    #[error("Route table {table} and network {vpc} belong to different networks")]
+    TableAndVpcApart {
+        /// The table.
+        table: RouteTableId,
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// A local route, which cannot be deleted.
+    #[error("cannot remove local route {destination} in route table {table}")]
+    RouteLocal {
+        /// The table.
+        table: RouteTableId,
+        /// Where the route leads.
+        destination: Ipv4Net,
+    },
+    /// A route that is to be replaced and is not there.
+    #[error("There is no route defined for '{0}' in the route table. Use CreateRoute instead.")]
+    RouteMissing(Ipv4Net),
+    /// An interface that cannot be deleted while it is attached.
+    #[error("Network interface '{0}' is currently in use.")]
+    InterfaceInUse(InterfaceId),
+    /// A device index that another interface of the instance has.
+    #[error("Instance '{instance}' already has an interface attached at device index '{device_index}'.")]
+    DeviceIndexInUse {
+        /// The instance.
+        instance: InstanceId,
+        /// The device index that was asked for.
+        device_index: u32,
+    },
+    /// A launch with two interfaces of the same device index.
+    #[error("Each network interface requires a unique device index.")]
+    DeviceIndexRepeated,
+    /// A launch without an interface of device index 0.
+    #[error("The launch request must include a network interface at device index 0.")]
+    NoPrimaryInterface,
+    /// A launch of no instance.
+    #[error("Value (0) for parameter maxCount is invalid. It must be at least 1.")]
+    NoInstances,
+    /// An interface without a security group.
+    #[error("You must specify at least one security group.")]
+    NoGroups,
+    /// A primary address where only a secondary one will do.
+    #[error("{interface} has {address} as its primary address, which it keeps.")]
+    AddressPrimary {
+        /// The interface.
+        interface: InterfaceId,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A private address that is named twice.
+    #[error("The same private address may not be specified multiple times: {0}")]
+    AddressRepeated(Ipv4Addr),
+    /// An interface's description that is longer than 255 characters.
+    #[error("Value for parameter description is invalid. It must be at most 255 characters in length.")]
+    InterfaceDescription,
+    /// A key pair's name that is empty, longer than 255 characters, or has others than ASCII.
+    #[error("Value ({0}) for parameter keyName is invalid. Up to 255 ASCII characters are allowed.")]
+    KeyName(String),
+}

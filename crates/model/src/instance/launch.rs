@@ -1,0 +1,495 @@
+//! Launching instances.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address_pool::AddressPool;
+use crate::fault::{Fault, InvalidValue};
+use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, SecurityGroupId, SubnetId, VpcId};
+use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data};
+use crate::interface::{Attachment, NewInterface, PlannedInterface};
+use crate::quota::Quota;
+use crate::region::Region;
+use crate::tag::{self, Tags};
+use crate::user_data;
+
+/// All that a launch needs to know: EC2's RunInstances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// How many instances; at least one.
+    pub count: u32,
+    /// What they run. Not looked up: images are the caller's.
+    pub image: ImageId,
+    /// Such as "t3.micro". Not looked up.
+    pub instance_type: String,
+    /// The interfaces of each instance in any order, one of them at device index 0. More than one instance can have
+    /// neither existing interfaces nor private addresses that are named.
+    pub interfaces: Vec<LaunchInterface>,
+    /// The name of a key pair.
+    pub key_name: Option<String>,
+    /// At most 16 KiB, as the instances are to get it.
+    #[serde(with = "user_data")]
+    pub user_data: Option<Vec<u8>>,
+    /// How the metadata service answers them.
+    pub metadata: MetadataOptions,
+    /// Whether they are protected from being terminated.
+    pub disable_api_termination: bool,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// Their tags.
+    pub tags: Tags,
+}
+
+/// An interface that instances are launched with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchInterface {
+    /// Which of the instance's interfaces it is; 0 is the primary.
+    pub device_index: u32,
+    /// Whether it goes when the instance is terminated. EC2's default is yes for a new one and no for an existing one.
+    pub delete_on_termination: bool,
+    /// Where it comes from.
+    pub source: InterfaceSource,
+}
+
+/// Where an interface of a launch comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InterfaceSource {
+    /// It is there, and attached to nothing.
+    Existing(InterfaceId),
+    /// It is made for the instance.
+    New(NewInterface),
+}
+
+/// A [`LaunchInterface`] of one of the instances that nothing is wrong with.
+struct Planned {
+    device_index: u32,
+    delete_on_termination: bool,
+    source: PlannedSource,
+}
+
+enum PlannedSource {
+    Existing(InterfaceId),
+    New(Box<PlannedInterface>),
+}
+
+impl Launch {
+    /// One instance with one new interface at second 0, and nothing else.
+    pub fn new(image: ImageId, instance_type: String, subnet: SubnetId) -> Launch {
+        let source = InterfaceSource::New(NewInterface::new(subnet));
+        Launch {
+            count: 1,
+            image,
+            instance_type,
+            interfaces: vec![LaunchInterface { device_index: 0, delete_on_termination: true, source }],
+            key_name: None,
+            user_data: None,
+            metadata: MetadataOptions::default(),
+            disable_api_termination: false,
+            time: 0,
+            tags: Tags::new(),
+        }
+    }
+
+    /// The same with these properties of its new interfaces.
+    pub(crate) fn with_primary(
+        mut self,
+        private_ip: Option<Ipv4Addr>,
+        groups: Vec<SecurityGroupId>,
+        source_dest_check: bool,
+    ) -> Launch {
+        for interface in &mut self.interfaces {
+            if let InterfaceSource::New(new) = &mut interface.source {
+                (new.private_ip, new.source_dest_check) = (private_ip, source_dest_check);
+                new.groups.clone_from(&groups);
+            }
+        }
+        self
+    }
+}
+
+impl Region {
+    /// The one instance of a launch of one.
+    pub(crate) fn run_instance(&mut self, launch: Launch) -> Result<InstanceId, Fault> {
+        let (_, instances) = self.run_instances(launch)?;
+        instances.first().copied().ok_or(InvalidValue::NoInstances.into())
+    }
+
+    pub(crate) fn run_instances(
+        &mut self,
+        launch: Launch,
+    ) -> Result<(ReservationId, Vec<InstanceId>), Fault> {
+        if launch.count == 0 {
+            return Err(InvalidValue::NoInstances.into());
+        }
+        check_user_data(launch.user_data.as_ref())?;
+        check_metadata(launch.metadata)?;
+        tag::check(&launch.tags)?;
+        let public_key = match &launch.key_name {
+            None => None,
+            Some(name) => {
+                let key_pair = self.key_pair_named(name);
+                Some(key_pair.ok_or_else(|| Fault::KeyPairNotFound(name.clone()))?.public_key.clone())
+            }
+        };
+        let planned = self.plan_interfaces(&launch)?;
+
+        let reservation = self.draw();
+        let mut instances = Vec::new();
+        for (launch_index, interfaces) in (0..).zip(planned) {
+            let id = self.draw();
+            let instance = Instance {
+                id,
+                reservation,
+                launch_index,
+                launch_time: launch.time,
+                image: launch.image,
+                instance_type: launch.instance_type.clone(),
+                state: InstanceState::Pending,
+                state_reason: None,
+                state_time: launch.time,
+                reboots: 0,
+                interfaces: interfaces
+                    .into_iter()
+                    .map(|planned| self.attach(id, planned, launch.time))
+                    .collect(),
+                key_name: launch.key_name.clone(),
+                public_key: public_key.clone(),
+                user_data: launch.user_data.clone(),
+                metadata: launch.metadata,
+                disable_api_termination: launch.disable_api_termination,
+                tags: launch.tags.clone(),
+            };
+            self.instances.insert(id, instance);
+            instances.push(id);
+        }
+        Ok((reservation, instances))
+    }
+
+    /// The interfaces of each instance of a launch, lowest device index first.
+    fn plan_interfaces(&self, launch: &Launch) -> Result<Vec<Vec<Planned>>, Fault> {
+        let mut asked: Vec<_> = launch.interfaces.iter().collect();
+        asked.sort_by_key(|interface| interface.device_index);
+        if asked.windows(2).any(|pair| pair[0].device_index == pair[1].device_index) {
+            return Err(InvalidValue::DeviceIndexRepeated.into());
+        }
+        if asked.first().is_none_or(|first| first.device_index != 0) {
+            return Err(InvalidValue::NoPrimaryInterface.into());
+        }
+        self.quotas.allow(Quota::InterfacesPerInstance, asked.len())?;
+        let (count, new) =
+            (launch.count as usize, asked.iter().filter(|interface| interface.is_new()).count());
+        self.quotas
+            .allow(Quota::Interfaces, self.interfaces.len().saturating_add(count.saturating_mul(new)))?;
+        if count > 1 && asked.iter().any(|interface| interface.is_unique()) {
+            return Err(Fault::OneForSeveral);
+        }
+        self.one_place(&asked)?;
+
+        let mut pool = AddressPool::of(self);
+        let mut instances = Vec::new();
+        for _ in 0..count {
+            let interfaces = asked.iter().map(|interface| self.plan(interface, &mut pool));
+            instances.push(interfaces.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(instances)
+    }
+
+    fn plan(&self, asked: &LaunchInterface, pool: &mut AddressPool<'_>) -> Result<Planned, Fault> {
+        let source = match &asked.source {
+            InterfaceSource::New(new) => {
+                PlannedSource::New(Box::new(self.plan_interface(new.clone(), pool)?))
+            }
+            InterfaceSource::Existing(id) if self.interface(*id)?.attachment.is_some() => {
+                return Err(Fault::InterfaceInUse(*id));
+            }
+            InterfaceSource::Existing(id) => PlannedSource::Existing(*id),
+        };
+        let LaunchInterface { device_index, delete_on_termination, .. } = *asked;
+        Ok(Planned { device_index, delete_on_termination, source })
+    }
+
+    /// Whether all interfaces are in one VPC and one availability zone, and none is named twice.
+    fn one_place(&self, asked: &[&LaunchInterface]) -> Result<(), Fault> {
+        let mut home: Option<(VpcId, &str)> = None;
+        for (at, interface) in asked.iter().enumerate() {
+            let subnet = match &interface.source {
+                InterfaceSource::New(new) => new.subnet,
+                InterfaceSource::Existing(id) => {
+                    if asked[..at].iter().any(|other| other.source == interface.source) {
+                        return Err(Fault::InterfaceInUse(*id));
+                    }
+                    self.interface(*id)?.subnet
+                }
+            };
+            let subnet = self.subnet(subnet)?;
+            let (vpc, zone) = *home.get_or_insert((subnet.vpc, &subnet.availability_zone));
+            if vpc != subnet.vpc {
+                return Err(Fault::NetworksApart);
+            }
+            if zone != subnet.availability_zone {
+                return Err(Fault::ZonesApart);
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, instance: InstanceId, planned: Planned, time: u64) -> InterfaceId {
+        let Planned { device_index, delete_on_termination, source } = planned;
+        let attachment = Attachment { id: self.draw(), instance, device_index, delete_on_termination, time };
+        match source {
+            PlannedSource::New(planned) => {
+                let id = self.draw();
+                self.insert_interface(id, *planned, Some(attachment));
+                id
+            }
+            PlannedSource::Existing(id) => {
+                if let Some(interface) = self.interfaces.get_mut(&id) {
+                    interface.attachment = Some(attachment);
+                }
+                id
+            }
+        }
+    }
+}
+
+impl LaunchInterface {
+    fn is_new(&self) -> bool {
+        matches!(self.source, InterfaceSource::New(_))
+    }
+
+    /// Whether only one instance can have it.
+    fn is_unique(&self) -> bool {
+        match &self.source {
+            InterfaceSource::Existing(_) => true,
+            InterfaceSource::New(new) => new.asks_for_addresses(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Network, cidr, tags};
+    use crate::{Applied, Change, NetworkInterface, SecondaryAddresses};
+
+    fn made(change: Change, network: &mut Network) -> (Instance, NetworkInterface) {
+        let Applied::Instance(id) = network.apply(change) else { panic!() };
+        let instance = network.region.instances()[&id].clone();
+        let interface = network.region.interfaces()[&instance.interfaces[0]].clone();
+        (instance, interface)
+    }
+
+    #[test]
+    fn an_instance_has_an_interface() {
+        let mut network = Network::new();
+        let (first, interface) = made(network.launch(), &mut network);
+        assert_eq!((first.state, first.name()), (InstanceState::Pending, Some("machine")));
+        assert_eq!(interface.attachment.as_ref().unwrap().instance, first.id);
+        assert_eq!(interface.private_ip, Ipv4Addr::new(10, 0, 1, 4));
+        assert_eq!(interface.host_name(), "ip-10-0-1-4");
+        assert_eq!(interface.groups, [network.region.vpcs()[&network.vpc].default_security_group]);
+        assert_eq!((interface.subnet, interface.vpc), (network.subnet, network.vpc));
+
+        let (_, second) = made(network.launch(), &mut network);
+        assert_eq!(second.private_ip, Ipv4Addr::new(10, 0, 1, 5));
+        assert_ne!(second.mac, interface.mac);
+        let found = network.region.interface_by_address(network.vpc, second.private_ip);
+        assert_eq!(found.unwrap().id, second.id);
+    }
+
+    #[test]
+    fn addresses_are_given_as_asked() {
+        let mut network = Network::new();
+        let at = |network: &Network, last: [u8; 2]| match network.launch() {
+            Change::RunInstance { image, instance_type, subnet, groups, metadata, tags, .. } => {
+                let private_ip = Some(Ipv4Addr::new(10, 0, last[0], last[1]));
+                let (source_dest_check, user_data) = (false, None);
+                Change::RunInstance {
+                    image,
+                    instance_type,
+                    subnet,
+                    private_ip,
+                    groups,
+                    source_dest_check,
+                    user_data,
+                    metadata,
+                    tags,
+                }
+            }
+            other => other,
+        };
+        let (_, interface) = made(at(&network, [1, 4]), &mut network);
+        assert!(!interface.source_dest_check);
+        let fault = network.refused(at(&network, [1, 4]));
+        assert_eq!(
+            (fault.code(), fault.to_string()),
+            ("InvalidIPAddress.InUse", "Address 10.0.1.4 is in use.".into())
+        );
+        for last in [0, 1, 2, 3, 255] {
+            let address = Ipv4Addr::new(10, 0, 1, last);
+            assert_eq!(
+                network.refused(at(&network, [1, last])),
+                InvalidValue::AddressReserved(address).into()
+            );
+        }
+        let outside = network.refused(at(&network, [2, 4]));
+        assert_eq!(outside, InvalidValue::AddressOutsideSubnet(Ipv4Addr::new(10, 0, 2, 4)).into());
+        let (_, next) = made(network.launch(), &mut network);
+        assert_eq!(next.private_ip, Ipv4Addr::new(10, 0, 1, 5), "what was asked for is not free");
+    }
+
+    #[test]
+    fn a_subnet_fills_up() {
+        let mut network = Network::new();
+        let small = Change::CreateSubnet {
+            vpc: network.vpc,
+            cidr: cidr("10.0.2.0/28"),
+            availability_zone: None,
+            tags: tags("x"),
+        };
+        let Applied::Subnet(subnet) = network.apply(small) else { panic!() };
+        network.subnet = subnet;
+        for _ in 0..11 {
+            network.instance();
+        }
+        assert_eq!(network.refused(network.launch()), Fault::InsufficientFreeAddresses(subnet));
+    }
+
+    #[test]
+    fn what_a_launch_may_not_ask_for() {
+        let mut network = Network::new();
+        let (own, stranger) = (network.security_group("web"), network.other_group());
+        let with = |groups: &[SecurityGroupId], data: usize, hop_limit| Change::RunInstance {
+            image: "ami-00000000".parse().unwrap(),
+            instance_type: "t3.micro".to_owned(),
+            subnet: network.subnet,
+            private_ip: None,
+            groups: groups.to_vec(),
+            source_dest_check: true,
+            user_data: Some(vec![b'#'; data]),
+            metadata: MetadataOptions { hop_limit, tokens_required: false },
+            tags: tags("x"),
+        };
+        let refused = [
+            (with(&[stranger], 0, 1), "InvalidParameter"),
+            (with(&[own, own], 0, 1), "InvalidParameterValue"),
+            (with(&["sg-00000000".parse().unwrap()], 0, 1), "InvalidGroup.NotFound"),
+            (with(&[own], 16385, 1), "InvalidParameterValue"),
+            (with(&[own], 0, 0), "InvalidParameterValue"),
+            (with(&[own], 0, 65), "InvalidParameterValue"),
+        ];
+        let fine = with(&[own], 16384, 64);
+        for (change, code) in refused {
+            assert_eq!(network.refused(change).code(), code);
+        }
+        network.apply(fine);
+    }
+
+    fn launched(network: &mut Network, launch: Launch) -> Vec<Instance> {
+        let Applied::Instances { reservation, instances } = network.apply(Change::RunInstances(launch))
+        else {
+            panic!()
+        };
+        let instances: Vec<_> = instances.iter().map(|id| network.region.instances()[id].clone()).collect();
+        assert!(instances.iter().all(|instance| instance.reservation == reservation));
+        instances
+    }
+
+    fn launch(network: &Network) -> Launch {
+        Launch::new("ami-00000000".parse().unwrap(), "t3.micro".to_owned(), network.subnet)
+    }
+
+    #[test]
+    fn several_at_once() {
+        let mut network = Network::new();
+        let three = Launch { count: 3, time: 9, ..launch(&network) };
+        let three = launched(&mut network, three);
+        let facts: Vec<_> =
+            three.iter().map(|one| (one.launch_index, one.launch_time, one.state_time)).collect();
+        assert_eq!(facts, [(0, 9, 9), (1, 9, 9), (2, 9, 9)]);
+        let addresses =
+            three.iter().map(|one| network.region.interfaces()[&one.interfaces[0]].private_ip.octets()[3]);
+        assert_eq!(addresses.collect::<Vec<_>>(), [4, 5, 6]);
+
+        let pinned = launch(&network).with_primary(Some(Ipv4Addr::new(10, 0, 1, 9)), vec![], true);
+        let fault = network.refused(Change::RunInstances(Launch { count: 2, ..pinned }));
+        assert_eq!(fault.code(), "InvalidParameterCombination");
+        let none = network.refused(Change::RunInstances(Launch { count: 0, ..launch(&network) }));
+        assert_eq!(none.code(), "InvalidParameterValue");
+        let most = network.refused(Change::RunInstances(Launch { count: u32::MAX, ..launch(&network) }));
+        assert_eq!(most.code(), "NetworkInterfaceLimitExceeded");
+        let many = network.refused(Change::RunInstances(Launch { count: 249, ..launch(&network) }));
+        assert_eq!(many, Fault::InsufficientFreeAddresses(network.subnet));
+        let rest = Launch { count: 248, ..launch(&network) };
+        launched(&mut network, rest);
+    }
+
+    #[test]
+    fn interfaces_in_any_order() {
+        let mut network = Network::new();
+        let existing = network.interface(&[]);
+        let mut two = launch(&network);
+        two.interfaces.insert(
+            0,
+            LaunchInterface {
+                device_index: 1,
+                delete_on_termination: false,
+                source: InterfaceSource::Existing(existing),
+            },
+        );
+        let InterfaceSource::New(new) = &mut two.interfaces[1].source else { panic!() };
+        new.secondary = SecondaryAddresses::Count(1);
+        let one = launched(&mut network, two.clone()).remove(0);
+        assert_eq!(one.interfaces[1], existing);
+        let primary = &network.region.interfaces()[&one.interfaces[0]];
+        assert_eq!((primary.addresses().count(), &primary.vpc), (2, &network.vpc));
+        let attachment = network.region.interfaces()[&existing].attachment.clone().unwrap();
+        assert_eq!((attachment.instance, attachment.device_index), (one.id, 1));
+        assert!(!attachment.delete_on_termination);
+
+        assert_eq!(network.refused(Change::RunInstances(two)).code(), "InvalidNetworkInterface.InUse");
+        let free = network.interface(&[]);
+        let with = |indexes: &[u32], source: InterfaceSource| {
+            let interfaces = indexes.iter().map(|&device_index| LaunchInterface {
+                device_index,
+                delete_on_termination: true,
+                source: source.clone(),
+            });
+            Change::RunInstances(Launch { interfaces: interfaces.collect(), ..launch(&network) })
+        };
+        let plain = InterfaceSource::New(NewInterface::new(network.subnet));
+        let refused = [
+            (with(&[], plain.clone()), "InvalidParameterValue"),
+            (with(&[1], plain.clone()), "InvalidParameterValue"),
+            (with(&[0, 1, 1], plain.clone()), "InvalidParameterValue"),
+            (with(&[0, 1], InterfaceSource::Existing(free)), "InvalidNetworkInterface.InUse"),
+            (with(&(0..16).collect::<Vec<_>>(), plain), "AttachmentLimitExceeded"),
+        ];
+        for (change, code) in refused {
+            assert_eq!(network.refused(change).code(), code);
+        }
+    }
+
+    #[test]
+    fn an_instance_keeps_the_key_it_was_launched_with() {
+        let mut network = Network::new();
+        let keyed = Launch { key_name: Some("me".to_owned()), ..launch(&network) };
+        let early = network.refused(Change::RunInstances(keyed.clone()));
+        assert_eq!(
+            (early.code(), early.to_string()),
+            ("InvalidKeyPair.NotFound", "The key pair 'me' does not exist".into())
+        );
+        let import = Change::ImportKeyPair {
+            name: "me".to_owned(),
+            public_key: "ssh-ed25519 AAAA me".to_owned(),
+            fingerprint: String::new(),
+            time: 0,
+            tags: tags("key"),
+        };
+        let Applied::KeyPair(key_pair) = network.apply(import) else { panic!() };
+        let id = launched(&mut network, keyed).remove(0).id;
+        network.apply(Change::DeleteKeyPair { key_pair });
+        assert_eq!(network.region.instances()[&id].public_key.as_deref(), Some("ssh-ed25519 AAAA me"));
+    }
+}

@@ -1,0 +1,149 @@
+//! How much one account can have in one region.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::fault::Fault;
+
+/// How many there can be of each (VPC User Guide, "Amazon VPC quotas"; EC2 User Guide, "Amazon EC2 service quotas").
+/// The default is what a new AWS account has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quotas {
+    /// VPCs.
+    pub vpcs: usize,
+    /// CIDR blocks of a VPC, the primary one included.
+    pub cidrs_per_vpc: usize,
+    /// Subnets of a VPC.
+    pub subnets_per_vpc: usize,
+    /// Route tables of a VPC, the main one included.
+    pub route_tables_per_vpc: usize,
+    /// Routes of a table, without the local ones.
+    pub routes_per_table: usize,
+    /// Internet gateways, attached or not.
+    pub internet_gateways: usize,
+    /// Security groups of all VPCs, the default ones included.
+    pub security_groups: usize,
+    /// Rules of a security group for each direction.
+    pub rules_per_group: usize,
+    /// Security groups of an interface.
+    pub groups_per_interface: usize,
+    /// Elastic IP addresses.
+    pub addresses: usize,
+    /// Network interfaces of all VPCs.
+    pub interfaces: usize,
+    /// Interfaces of an instance. EC2 has a number for each instance type; this is its largest.
+    pub interfaces_per_instance: usize,
+    /// Private addresses of an interface, the primary included. EC2 has a number for each instance type; this is its
+    /// largest.
+    pub addresses_per_interface: usize,
+}
+
+/// A quota that a change would exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Quota {
+    /// `VpcLimitExceeded`
+    #[error("The maximum number of VPCs has been reached.")]
+    Vpcs,
+    /// `CidrLimitExceeded`
+    #[error("This network has met its maximum number of allowed CIDRs.")]
+    CidrsPerVpc,
+    /// `SubnetLimitExceeded`
+    #[error("The maximum number of subnets has been reached.")]
+    SubnetsPerVpc,
+    /// `RouteTableLimitExceeded`
+    #[error("The maximum number of route tables has been reached.")]
+    RouteTablesPerVpc,
+    /// `RouteLimitExceeded`
+    #[error("The maximum number of routes has been reached.")]
+    RoutesPerTable,
+    /// `InternetGatewayLimitExceeded`
+    #[error("The maximum number of internet gateways has been reached.")]
+    InternetGateways,
+    /// `SecurityGroupLimitExceeded`
+    #[error("The maximum number of security groups has been reached.")]
+    SecurityGroups,
+    /// `RulesPerSecurityGroupLimitExceeded`
+    #[error("The maximum number of rules per security group has been reached.")]
+    RulesPerGroup,
+    /// `SecurityGroupsPerInterfaceLimitExceeded`
+    #[error("The maximum number of security groups per interface has been reached.")]
+    GroupsPerInterface,
+    /// `AddressLimitExceeded`
+    #[error("The maximum number of addresses has been reached.")]
+    Addresses,
+    /// `NetworkInterfaceLimitExceeded`
+    #[error("The maximum number of network interfaces has been reached.")]
+    Interfaces,
+    /// `AttachmentLimitExceeded`
+    #[error("The maximum number of network interfaces per instance has been reached.")]
+    InterfacesPerInstance,
+    /// `PrivateIpAddressLimitExceeded`
+    #[error("Number of private addresses will exceed limit.")]
+    AddressesPerInterface,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas {
+            vpcs: 5,
+            cidrs_per_vpc: 5,
+            subnets_per_vpc: 200,
+            route_tables_per_vpc: 200,
+            routes_per_table: 50,
+            internet_gateways: 5,
+            security_groups: 2500,
+            rules_per_group: 60,
+            groups_per_interface: 5,
+            addresses: 5,
+            interfaces: 5000,
+            interfaces_per_instance: 15,
+            addresses_per_interface: 50,
+        }
+    }
+}
+
+impl Quotas {
+    /// Whether there can be `count` of what the quota is for.
+    pub(crate) fn allow(&self, quota: Quota, count: usize) -> Result<(), Fault> {
+        if count <= self.most(quota) { Ok(()) } else { Err(Fault::LimitExceeded(quota)) }
+    }
+
+    fn most(&self, quota: Quota) -> usize {
+        match quota {
+            Quota::Vpcs => self.vpcs,
+            Quota::CidrsPerVpc => self.cidrs_per_vpc,
+            Quota::SubnetsPerVpc => self.subnets_per_vpc,
+            Quota::RouteTablesPerVpc => self.route_tables_per_vpc,
+            Quota::RoutesPerTable => self.routes_per_table,
+            Quota::InternetGateways => self.internet_gateways,
+            Quota::SecurityGroups => self.security_groups,
+            Quota::RulesPerGroup => self.rules_per_group,
+            Quota::GroupsPerInterface => self.groups_per_interface,
+            Quota::Addresses => self.addresses,
+            Quota::Interfaces => self.interfaces,
+            Quota::InterfacesPerInstance => self.interfaces_per_instance,
+            Quota::AddressesPerInterface => self.addresses_per_interface,
+        }
+    }
+}
+
+impl Quota {
+    /// EC2's error code.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Quota::Vpcs => "VpcLimitExceeded",
+            Quota::CidrsPerVpc => "CidrLimitExceeded",
+            Quota::SubnetsPerVpc => "SubnetLimitExceeded",
+            Quota::RouteTablesPerVpc => "RouteTableLimitExceeded",
+            Quota::RoutesPerTable => "RouteLimitExceeded",
+            Quota::InternetGateways => "InternetGatewayLimitExceeded",
+            Quota::SecurityGroups => "SecurityGroupLimitExceeded",
+            Quota::RulesPerGroup => "RulesPerSecurityGroupLimitExceeded",
+            Quota::GroupsPerInterface => "SecurityGroupsPerInterfaceLimitExceeded",
+            Quota::Addresses => "AddressLimitExceeded",
+            Quota::Interfaces => "NetworkInterfaceLimitExceeded",
+            Quota::InterfacesPerInstance => "AttachmentLimitExceeded",
+            Quota::AddressesPerInterface => "PrivateIpAddressLimitExceeded",
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The rules that hold in every region.
+
+use std::collections::BTreeSet;
+
+use model::{InstanceState, Peer, Region, RouteState, RouteTarget};
+use proptest::prelude::*;
+
+pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
+    ids_are_unique(region)?;
+    vpcs_hold_together(region)?;
+    subnets_do_not_overlap(region)?;
+    route_tables_hold_together(region)?;
+    groups_hold_together(region)?;
+    interfaces_hold_together(region)?;
+    instances_hold_together(region)?;
+    addresses_hold_together(region)?;
+    quotas_hold(region)
+}
+
+/// Unique even without their prefixes.
+fn ids_are_unique(region: &Region) -> Result<(), TestCaseError> {
+    let mut ids: Vec<String> = region.tagged().map(|(resource, _)| resource.to_string()).collect();
+    for vpc in region.vpcs().values() {
+        ids.push(vpc.main_association.to_string());
+        ids.extend(vpc.cidr_associations().map(|association| association.id.to_string()));
+    }
+    for table in region.route_tables().values() {
+        ids.extend(table.associations.keys().map(ToString::to_string));
+    }
+    for address in region.addresses().values() {
+        ids.extend(address.association.as_ref().map(|association| association.id.to_string()));
+    }
+    for interface in region.interfaces().values() {
+        ids.extend(interface.attachment.as_ref().map(|attachment| attachment.id.to_string()));
+    }
+    let reservations: BTreeSet<_> =
+        region.instances().values().map(|instance| instance.reservation).collect();
+    ids.extend(reservations.iter().map(ToString::to_string));
+    let digits: BTreeSet<_> = ids.iter().filter_map(|id| id.rsplit('-').next()).collect();
+    prop_assert_eq!(digits.len(), ids.len());
+    Ok(())
+}
+
+fn vpcs_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    for vpc in region.vpcs().values() {
+        prop_assert_eq!(region.route_tables()[&vpc.main_route_table].vpc, vpc.id);
+        prop_assert_eq!(region.security_groups()[&vpc.default_security_group].vpc, vpc.id);
+        let cidrs: Vec<_> = vpc.cidrs().collect();
+        prop_assert_eq!(cidrs[0], vpc.cidr);
+        for (at, a) in cidrs.iter().enumerate() {
+            prop_assert_eq!(*a, a.trunc());
+            prop_assert!(cidrs[..at].iter().all(|b| !a.contains(b) && !b.contains(a)), "{:?}", cidrs);
+        }
+    }
+    let attached: Vec<_> = region.internet_gateways().values().filter_map(|igw| igw.vpc).collect();
+    prop_assert_eq!(attached.iter().collect::<BTreeSet<_>>().len(), attached.len());
+    prop_assert!(attached.iter().all(|vpc| region.vpcs().contains_key(vpc)));
+    let names: BTreeSet<_> = region.key_pairs().values().map(|key_pair| &key_pair.name).collect();
+    prop_assert_eq!(names.len(), region.key_pairs().len());
+    Ok(())
+}
+
+fn subnets_do_not_overlap(region: &Region) -> Result<(), TestCaseError> {
+    let subnets: Vec<_> = region.subnets().values().collect();
+    for (at, subnet) in subnets.iter().enumerate() {
+        prop_assert_eq!(subnet.cidr, subnet.cidr.trunc());
+        prop_assert!(region.vpcs()[&subnet.vpc].cidrs().any(|cidr| cidr.contains(&subnet.cidr)));
+        for other in subnets[..at].iter().filter(|other| other.vpc == subnet.vpc) {
+            let (a, b) = (subnet.cidr, other.cidr);
+            prop_assert!(!a.contains(&b.network()) && !b.contains(&a.network()), "{} and {}", a, b);
+        }
+    }
+    Ok(())
+}
+
+fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let mut associated = BTreeSet::new();
+    for table in region.route_tables().values() {
+        let vpc = &region.vpcs()[&table.vpc];
+        for subnet in table.associations.values() {
+            prop_assert!(associated.insert(*subnet), "{} has two tables", subnet);
+            prop_assert_eq!(region.subnets()[subnet].vpc, table.vpc);
+            prop_assert_eq!(region.route_table_of(&region.subnets()[subnet]).id, table.id);
+        }
+        let mut destinations = BTreeSet::new();
+        for route in table.routes() {
+            prop_assert_eq!((route.destination, route.vpc), (route.destination.trunc(), table.vpc));
+            prop_assert!(destinations.insert(route.destination));
+            let of_vpc = vpc.cidrs().any(|cidr| cidr == route.destination);
+            prop_assert_eq!(route.target == RouteTarget::Local, of_vpc);
+            let active = region.route_state(route) == RouteState::Active;
+            match route.target {
+                RouteTarget::Local => prop_assert!(active),
+                RouteTarget::InternetGateway(igw) => {
+                    let vpc_of_igw = region.internet_gateways().get(&igw).and_then(|igw| igw.vpc);
+                    prop_assert_eq!(active, vpc_of_igw == Some(table.vpc));
+                    prop_assert!(!vpc.cidrs().any(|cidr| cidr.contains(&route.destination)));
+                }
+                RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface) => {
+                    let interface = region.interfaces().get(&interface);
+                    prop_assert!(interface.is_none_or(|interface| interface.vpc == table.vpc));
+                    prop_assert!(
+                        !active || interface.is_some_and(|interface| interface.attachment.is_some())
+                    );
+                }
+            }
+        }
+        prop_assert!(vpc.cidrs().all(|cidr| destinations.contains(&cidr)), "the local routes are there");
+    }
+    Ok(())
+}
+
+fn groups_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let mut names = BTreeSet::new();
+    for group in region.security_groups().values() {
+        prop_assert!(region.vpcs().contains_key(&group.vpc));
+        prop_assert!(names.insert((group.vpc, &group.name)), "{} twice", group.name);
+        for rule in group.rules() {
+            if let Peer::Group(peer) = rule.peer {
+                prop_assert_eq!(region.security_groups()[&peer].vpc, group.vpc);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn interfaces_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let (mut addresses, mut macs) = (BTreeSet::new(), BTreeSet::new());
+    for interface in region.interfaces().values() {
+        let subnet = &region.subnets()[&interface.subnet];
+        prop_assert_eq!(subnet.vpc, interface.vpc);
+        prop_assert!(macs.insert(interface.mac));
+        for address in interface.addresses() {
+            prop_assert!(addresses.insert((interface.vpc, address)), "{} twice", address);
+            prop_assert!(subnet.cidr.contains(&address) && !subnet.reserved().contains(&address));
+            prop_assert_eq!(
+                region.interface_by_address(interface.vpc, address).map(|found| found.id),
+                Some(interface.id)
+            );
+        }
+        prop_assert!(!interface.groups.is_empty());
+        for group in &interface.groups {
+            prop_assert_eq!(region.security_groups()[group].vpc, interface.vpc);
+        }
+        if let Some(attachment) = &interface.attachment {
+            prop_assert!(region.instances()[&attachment.instance].interfaces.contains(&interface.id));
+        }
+    }
+    Ok(())
+}
+
+fn instances_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    for instance in region.instances().values() {
+        prop_assert_eq!(instance.interfaces.is_empty(), instance.state == InstanceState::Terminated);
+        let mut indexes = Vec::new();
+        let mut zones = BTreeSet::new();
+        for id in &instance.interfaces {
+            let interface = &region.interfaces()[id];
+            let attachment = interface.attachment.as_ref();
+            prop_assert_eq!(attachment.map(|attachment| attachment.instance), Some(instance.id));
+            indexes.extend(attachment.map(|attachment| attachment.device_index));
+            zones.insert(&region.subnets()[&interface.subnet].availability_zone);
+        }
+        prop_assert!(indexes.first().is_none_or(|first| *first == 0));
+        prop_assert!(indexes.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", indexes);
+        prop_assert!(zones.len() < 2);
+        prop_assert!((1..=64).contains(&instance.metadata.hop_limit));
+    }
+    Ok(())
+}
+
+fn addresses_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let (mut public, mut private) = (BTreeSet::new(), BTreeSet::new());
+    for address in region.addresses().values() {
+        prop_assert!(public.insert(address.public_ip));
+        let Some(association) = &address.association else { continue };
+        let (interface, private_ip) = (association.interface, association.private_ip);
+        prop_assert!(private.insert((interface, private_ip)), "{} has two public addresses", private_ip);
+        let on = &region.interfaces()[&interface];
+        prop_assert!(on.addresses().any(|own| own == private_ip));
+        prop_assert!(region.internet_gateway_of(on.vpc).is_some());
+        prop_assert_eq!(region.public_address_of(interface, private_ip), Some(address.public_ip));
+    }
+    Ok(())
+}
+
+fn quotas_hold(region: &Region) -> Result<(), TestCaseError> {
+    let quotas = region.quotas();
+    prop_assert!(region.vpcs().len() <= quotas.vpcs);
+    prop_assert!(region.vpcs().values().all(|vpc| vpc.cidrs().count() <= quotas.cidrs_per_vpc));
+    prop_assert!(region.internet_gateways().len() <= quotas.internet_gateways);
+    prop_assert!(region.addresses().len() <= quotas.addresses);
+    prop_assert!(region.interfaces().len() <= quotas.interfaces);
+    for (_, tags) in region.tagged() {
+        prop_assert!(tags.len() <= 50 && tags.keys().all(|key| !key.starts_with("aws:")));
+    }
+    Ok(())
+}
