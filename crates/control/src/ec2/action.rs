@@ -1,0 +1,304 @@
+//! The actions: one table, and what they have in common.
+
+mod account;
+mod address;
+mod image;
+mod instance;
+mod instance_attribute;
+mod instance_lifecycle;
+mod instance_type;
+mod internet_gateway;
+mod key_pair;
+mod network_interface;
+mod network_interface_attribute;
+mod place;
+mod route;
+mod route_table;
+mod run_instances;
+mod security_group;
+mod security_group_rule;
+mod subnet;
+mod tag;
+mod vpc;
+mod vpc_cidr;
+
+use std::collections::BTreeMap;
+
+use model::Fault;
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::error::Error;
+use super::filter::{Filter, Names};
+use super::page::{self, Page, Selection};
+use super::query::{Limit, Parameters};
+use super::{Call, xml};
+use crate::store::ClientToken;
+
+/// All that can be asked, by name.
+const ACTIONS: &[(&str, Handler)] = &[
+    ("AllocateAddress", act::<address::AllocateAddress>),
+    ("AssignPrivateIpAddresses", act::<network_interface::AssignPrivateIpAddresses>),
+    ("AssociateAddress", act::<address::AssociateAddress>),
+    ("AssociateRouteTable", act::<route_table::AssociateRouteTable>),
+    ("AssociateVpcCidrBlock", act::<vpc_cidr::AssociateVpcCidrBlock>),
+    ("AttachInternetGateway", act::<internet_gateway::AttachInternetGateway>),
+    ("AttachNetworkInterface", act::<network_interface::AttachNetworkInterface>),
+    ("AuthorizeSecurityGroupEgress", act::<security_group_rule::AuthorizeSecurityGroupEgress>),
+    ("AuthorizeSecurityGroupIngress", act::<security_group_rule::AuthorizeSecurityGroupIngress>),
+    ("CreateInternetGateway", act::<internet_gateway::CreateInternetGateway>),
+    ("CreateNetworkInterface", act::<network_interface::CreateNetworkInterface>),
+    ("CreateRoute", act::<route::CreateRoute>),
+    ("CreateRouteTable", act::<route_table::CreateRouteTable>),
+    ("CreateSecurityGroup", act::<security_group::CreateSecurityGroup>),
+    ("CreateSubnet", act::<subnet::CreateSubnet>),
+    ("CreateTags", act::<tag::CreateTags>),
+    ("CreateVpc", act::<vpc::CreateVpc>),
+    ("DeleteInternetGateway", act::<internet_gateway::DeleteInternetGateway>),
+    ("DeleteKeyPair", act::<key_pair::DeleteKeyPair>),
+    ("DeleteNetworkInterface", act::<network_interface::DeleteNetworkInterface>),
+    ("DeleteRoute", act::<route::DeleteRoute>),
+    ("DeleteRouteTable", act::<route_table::DeleteRouteTable>),
+    ("DeleteSecurityGroup", act::<security_group::DeleteSecurityGroup>),
+    ("DeleteSubnet", act::<subnet::DeleteSubnet>),
+    ("DeleteTags", act::<tag::DeleteTags>),
+    ("DeleteVpc", act::<vpc::DeleteVpc>),
+    ("DescribeAccountAttributes", describe::<account::DescribeAccountAttributes>),
+    ("DescribeAddresses", describe::<address::DescribeAddresses>),
+    ("DescribeAvailabilityZones", describe::<place::DescribeAvailabilityZones>),
+    ("DescribeImages", describe::<image::DescribeImages>),
+    ("DescribeInstanceAttribute", act::<instance_attribute::DescribeInstanceAttribute>),
+    ("DescribeInstanceStatus", describe::<instance::DescribeInstanceStatus>),
+    ("DescribeInstanceTypes", describe::<instance_type::DescribeInstanceTypes>),
+    ("DescribeInstances", describe::<instance::DescribeInstances>),
+    ("DescribeInternetGateways", describe::<internet_gateway::DescribeInternetGateways>),
+    ("DescribeKeyPairs", describe::<key_pair::DescribeKeyPairs>),
+    (
+        "DescribeNetworkInterfaceAttribute",
+        act::<network_interface_attribute::DescribeNetworkInterfaceAttribute>,
+    ),
+    ("DescribeNetworkInterfaces", describe::<network_interface::DescribeNetworkInterfaces>),
+    ("DescribeRegions", describe::<place::DescribeRegions>),
+    ("DescribeRouteTables", describe::<route_table::DescribeRouteTables>),
+    ("DescribeSecurityGroupRules", describe::<security_group_rule::DescribeSecurityGroupRules>),
+    ("DescribeSecurityGroups", describe::<security_group::DescribeSecurityGroups>),
+    ("DescribeSubnets", describe::<subnet::DescribeSubnets>),
+    ("DescribeTags", describe::<tag::DescribeTags>),
+    ("DescribeVpcAttribute", act::<vpc::DescribeVpcAttribute>),
+    ("DescribeVpcs", describe::<vpc::DescribeVpcs>),
+    ("DetachInternetGateway", act::<internet_gateway::DetachInternetGateway>),
+    ("DetachNetworkInterface", act::<network_interface::DetachNetworkInterface>),
+    ("DisassociateAddress", act::<address::DisassociateAddress>),
+    ("DisassociateRouteTable", act::<route_table::DisassociateRouteTable>),
+    ("DisassociateVpcCidrBlock", act::<vpc_cidr::DisassociateVpcCidrBlock>),
+    ("ImportKeyPair", act::<key_pair::ImportKeyPair>),
+    ("ModifyInstanceAttribute", act::<instance_attribute::ModifyInstanceAttribute>),
+    ("ModifyInstanceMetadataOptions", act::<instance_attribute::ModifyInstanceMetadataOptions>),
+    ("ModifyNetworkInterfaceAttribute", act::<network_interface_attribute::ModifyNetworkInterfaceAttribute>),
+    ("RebootInstances", act::<instance_lifecycle::RebootInstances>),
+    ("ReleaseAddress", act::<address::ReleaseAddress>),
+    ("ReplaceRoute", act::<route::ReplaceRoute>),
+    ("ReplaceRouteTableAssociation", act::<route_table::ReplaceRouteTableAssociation>),
+    ("ResetNetworkInterfaceAttribute", act::<network_interface_attribute::ResetNetworkInterfaceAttribute>),
+    ("RevokeSecurityGroupEgress", act::<security_group_rule::RevokeSecurityGroupEgress>),
+    ("RevokeSecurityGroupIngress", act::<security_group_rule::RevokeSecurityGroupIngress>),
+    ("RunInstances", act::<run_instances::RunInstances>),
+    ("StartInstances", act::<instance_lifecycle::StartInstances>),
+    ("StopInstances", act::<instance_lifecycle::StopInstances>),
+    ("TerminateInstances", act::<instance_lifecycle::TerminateInstances>),
+    ("UnassignPrivateIpAddresses", act::<network_interface::UnassignPrivateIpAddresses>),
+    (
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        act::<security_group_rule::UpdateSecurityGroupRuleDescriptionsEgress>,
+    ),
+    (
+        "UpdateSecurityGroupRuleDescriptionsIngress",
+        act::<security_group_rule::UpdateSecurityGroupRuleDescriptionsIngress>,
+    ),
+];
+
+/// Every action of the API's version, one a line, so that what is not carried out can be told from what is not
+/// there.
+const KNOWN: &str = include_str!("known_actions.txt");
+
+/// Most characters of a client token ("Ensuring idempotency in Amazon EC2 API requests").
+const LONGEST_TOKEN: usize = 64;
+
+type Handler = fn(&'static str, &Call<'_>, Parameters) -> Result<String, Error>;
+
+/// An action: its parameters as a struct.
+trait Action: DeserializeOwned {
+    /// Parameters that are no members of the struct.
+    const LIMITS: &'static [Limit] = &[];
+    /// Whether a client token makes sure that it is done once.
+    const TAKES_TOKEN: bool = false;
+    /// What is shown, a struct.
+    type Answer: Serialize;
+
+    fn run(self, call: &Call<'_>, token: Option<ClientToken>) -> Result<Self::Answer, Error>;
+}
+
+/// An action that shows resources: those parameters as a struct that say which. Filters and pages come on top.
+trait Describe: DeserializeOwned {
+    /// Parameters that are no members of the struct.
+    const LIMITS: &'static [Limit] = &[];
+    /// The name of the list in the answer.
+    const SET: &'static str;
+    /// Its filters.
+    const FILTERS: &'static Names;
+    /// A resource as it is shown.
+    type Shown: Serialize;
+
+    /// Whether single resources are asked for by their ids.
+    fn by_id(&self) -> bool;
+
+    /// What is asked for, each with what tells it apart, in the order of these.
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, Self::Shown)>, Error>;
+
+    /// The list in the answer.
+    fn list(shown: Vec<Self::Shown>) -> impl Serialize {
+        shown
+    }
+}
+
+/// Carries out a request, and gives the document that answers it.
+pub(super) fn run(name: &str, call: &Call<'_>, parameters: Parameters) -> Result<String, Error> {
+    match ACTIONS.binary_search_by_key(&name, |(known, _)| known) {
+        Ok(at) => ACTIONS[at].1(ACTIONS[at].0, call, parameters),
+        Err(_) if KNOWN.lines().any(|known| known == name) => Err(Error::UnsupportedAction(name.to_owned())),
+        Err(_) => Err(Error::InvalidAction(name.to_owned())),
+    }
+}
+
+fn act<A: Action>(name: &'static str, call: &Call<'_>, mut parameters: Parameters) -> Result<String, Error> {
+    let dry = is_dry(&mut parameters)?;
+    let token = if A::TAKES_TOKEN { parameters.take("ClientToken") } else { None };
+    let action: A = parameters.decode(A::LIMITS)?;
+    let token = token.map(|token| client_token(name, token, &parameters)).transpose()?;
+    if dry {
+        return Err(Error::DryRun);
+    }
+    Ok(xml::response(name, call.id, &action.run(call, token)?)?)
+}
+
+fn describe<D: Describe>(
+    name: &'static str,
+    call: &Call<'_>,
+    mut parameters: Parameters,
+) -> Result<String, Error> {
+    let dry = is_dry(&mut parameters)?;
+    let paging: Paging = parameters.split_off(&["Filter", "MaxResults", "NextToken"]).decode(&[])?;
+    let asked: D = parameters.decode(D::LIMITS)?;
+    if dry {
+        return Err(Error::DryRun);
+    }
+    let selection = Selection {
+        filters: &paging.filter,
+        names: D::FILTERS,
+        most: paging.max_results,
+        next_token: paging.next_token.as_deref(),
+        by_id: asked.by_id(),
+    };
+    let Page { items, next_token } = page::select(asked.all(call)?, &selection)?;
+    Ok(xml::response(name, call.id, &Described { set: D::SET, list: D::list(items), next_token })?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Paging {
+    #[serde(default)]
+    filter: Vec<Filter>,
+    max_results: Option<u32>,
+    next_token: Option<String>,
+}
+
+struct Described<L> {
+    set: &'static str,
+    list: L,
+    next_token: Option<String>,
+}
+
+impl<L: Serialize> Serialize for Described<L> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Described", 2)?;
+        members.serialize_field(self.set, &self.list)?;
+        members.serialize_field("nextToken", &self.next_token)?;
+        members.end()
+    }
+}
+
+fn is_dry(parameters: &mut Parameters) -> Result<bool, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct DryRun {
+        #[serde(default)]
+        dry_run: bool,
+    }
+    Ok(parameters.split_off(&["DryRun"]).decode::<DryRun>(&[])?.dry_run)
+}
+
+fn client_token(action: &str, token: String, parameters: &Parameters) -> Result<ClientToken, Error> {
+    if token.len() > LONGEST_TOKEN || !token.is_ascii() {
+        return Err(Error::InvalidValue {
+            value: token,
+            name: "ClientToken".to_owned(),
+            reason: format!("Expecting at most {LONGEST_TOKEN} ASCII characters."),
+        });
+    }
+    Ok(ClientToken { action: action.to_owned(), token, parameters: parameters.canonical() })
+}
+
+/// The answer of an action that has nothing to show.
+#[derive(Debug, Serialize)]
+struct Done {
+    r#return: bool,
+}
+
+const DONE: Done = Done { r#return: true };
+
+/// What a request gives as `Attribute.Value`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Given<T> {
+    value: T,
+}
+
+/// What an answer shows as `attribute.value`.
+#[derive(Debug, Serialize)]
+struct Shown<T> {
+    value: T,
+}
+
+/// A state of something that has it at once.
+#[derive(Debug, Serialize)]
+struct StateOf {
+    state: &'static str,
+}
+
+/// The resources that were asked for by their ids, or all.
+fn pick<'r, Id: Ord + Copy, T>(
+    asked: &[Id],
+    all: &'r BTreeMap<Id, T>,
+    missing: impl Fn(Id) -> Fault,
+) -> Result<Vec<&'r T>, Error> {
+    if asked.is_empty() {
+        return Ok(all.values().collect());
+    }
+    // In order and each once, whatever the request has.
+    let asked: std::collections::BTreeSet<Id> = asked.iter().copied().collect();
+    asked.into_iter().map(|id| all.get(&id).ok_or_else(|| missing(id).into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_of_known_actions() {
+        assert!(ACTIONS.is_sorted_by_key(|(name, _)| *name));
+        for (name, _) in ACTIONS {
+            assert!(KNOWN.lines().any(|known| known == *name), "{name}");
+        }
+    }
+}

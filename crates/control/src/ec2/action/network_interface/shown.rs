@@ -1,0 +1,184 @@
+//! Network interfaces, as they are shown.
+
+use std::net::Ipv4Addr;
+
+use model::{
+    Address, AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId,
+    NetworkInterface, Region, SubnetId, VpcId,
+};
+use serde::Serialize;
+
+use crate::ec2::action::place::zone_id;
+use crate::ec2::action::security_group::{Membership, memberships};
+use crate::ec2::action::tag::{Tag, tag_set};
+use crate::ec2::filter::Names;
+use crate::ec2::time::Timestamp;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::ec2::action) struct ShownInterface {
+    network_interface_id: InterfaceId,
+    subnet_id: SubnetId,
+    vpc_id: VpcId,
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+    description: String,
+    owner_id: String,
+    requester_managed: bool,
+    status: &'static str,
+    interface_type: &'static str,
+    mac_address: String,
+    private_ip_address: Ipv4Addr,
+    private_dns_name: String,
+    source_dest_check: bool,
+    group_set: Vec<Membership>,
+    attachment: Option<ShownAttachment>,
+    association: Option<ShownAssociation>,
+    private_ip_addresses_set: Vec<ShownPrivateAddress>,
+    ipv6_addresses_set: Vec<()>,
+    tag_set: Vec<Tag>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::ec2::action) struct ShownAttachment {
+    attachment_id: AttachmentId,
+    instance_id: InstanceId,
+    instance_owner_id: String,
+    device_index: u32,
+    network_card_index: u32,
+    status: &'static str,
+    attach_time: Timestamp,
+    delete_on_termination: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownAssociation {
+    public_ip: Ipv4Addr,
+    public_dns_name: &'static str,
+    ip_owner_id: String,
+    allocation_id: AllocationId,
+    association_id: AssociationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownPrivateAddress {
+    private_ip_address: Ipv4Addr,
+    private_dns_name: String,
+    primary: bool,
+    association: Option<ShownAssociation>,
+}
+
+pub(super) const FILTERS: &Names = &[
+    ("addresses.association.owner-id", "privateIpAddressesSet.association.ipOwnerId"),
+    ("addresses.association.public-ip", "privateIpAddressesSet.association.publicIp"),
+    ("addresses.primary", "privateIpAddressesSet.primary"),
+    ("addresses.private-ip-address", "privateIpAddressesSet.privateIpAddress"),
+    ("association.allocation-id", "association.allocationId"),
+    ("association.association-id", "association.associationId"),
+    ("association.ip-owner-id", "association.ipOwnerId"),
+    ("association.public-dns-name", "association.publicDnsName"),
+    ("association.public-ip", "association.publicIp"),
+    ("attachment.attach-time", "attachment.attachTime"),
+    ("attachment.attachment-id", "attachment.attachmentId"),
+    ("attachment.delete-on-termination", "attachment.deleteOnTermination"),
+    ("attachment.device-index", "attachment.deviceIndex"),
+    ("attachment.instance-id", "attachment.instanceId"),
+    ("attachment.instance-owner-id", "attachment.instanceOwnerId"),
+    ("attachment.status", "attachment.status"),
+    ("availability-zone", "availabilityZone"),
+    ("availability-zone-id", "availabilityZoneId"),
+    ("description", "description"),
+    ("group-id", "groupSet.groupId"),
+    ("group-name", "groupSet.groupName"),
+    ("interface-type", "interfaceType"),
+    ("mac-address", "macAddress"),
+    ("network-interface-id", "networkInterfaceId"),
+    ("owner-id", "ownerId"),
+    ("private-dns-name", "privateDnsName"),
+    ("private-ip-address", "privateIpAddress"),
+    ("requester-id", "requesterId"),
+    ("requester-managed", "requesterManaged"),
+    ("source-dest-check", "sourceDestCheck"),
+    ("status", "status"),
+    ("subnet-id", "subnetId"),
+    ("tag-key", "tagSet.key"),
+    ("vpc-id", "vpcId"),
+];
+
+/// An interface, as it is shown.
+pub(in crate::ec2::action) fn shown_interface(
+    region: &Region,
+    interface: &NetworkInterface,
+) -> ShownInterface {
+    let account = &region.key().account.0;
+    let zone = region.subnets().get(&interface.subnet).map(|subnet| subnet.availability_zone.clone());
+    let addresses = interface.addresses().map(|address| ShownPrivateAddress {
+        private_ip_address: address,
+        private_dns_name: region.private_dns_name(address),
+        primary: address == interface.private_ip,
+        association: association(region, interface.id, address),
+    });
+    ShownInterface {
+        network_interface_id: interface.id,
+        subnet_id: interface.subnet,
+        vpc_id: interface.vpc,
+        availability_zone_id: zone.as_deref().map(zone_id),
+        availability_zone: zone,
+        description: interface.description.clone(),
+        owner_id: account.clone(),
+        requester_managed: false,
+        status: if interface.attachment.is_some() { "in-use" } else { "available" },
+        interface_type: "interface",
+        mac_address: interface.mac.to_string(),
+        private_ip_address: interface.private_ip,
+        private_dns_name: region.private_dns_name(interface.private_ip),
+        source_dest_check: interface.source_dest_check,
+        group_set: memberships(region, &interface.groups),
+        attachment: interface.attachment.as_ref().map(|attachment| ShownAttachment::of(region, attachment)),
+        association: association(region, interface.id, interface.private_ip),
+        private_ip_addresses_set: addresses.collect(),
+        ipv6_addresses_set: Vec::new(),
+        tag_set: tag_set(&interface.tags),
+    }
+}
+
+impl ShownInterface {
+    /// The public address that its primary one is mapped to.
+    pub(in crate::ec2::action) fn public_ip(&self) -> Option<Ipv4Addr> {
+        self.association.as_ref().map(|association| association.public_ip)
+    }
+}
+
+impl ShownAttachment {
+    /// An attachment, as it is shown.
+    pub(in crate::ec2::action) fn of(region: &Region, attachment: &Attachment) -> ShownAttachment {
+        ShownAttachment {
+            attachment_id: attachment.id,
+            instance_id: attachment.instance,
+            instance_owner_id: region.key().account.0.clone(),
+            device_index: attachment.device_index,
+            network_card_index: 0,
+            status: "attached",
+            attach_time: Timestamp(attachment.time),
+            delete_on_termination: attachment.delete_on_termination,
+        }
+    }
+}
+
+fn association(region: &Region, interface: InterfaceId, private_ip: Ipv4Addr) -> Option<ShownAssociation> {
+    let mapped = |address: &Address| {
+        let association = address.association.as_ref()?;
+        let here = (association.interface, association.private_ip) == (interface, private_ip);
+        here.then(|| ShownAssociation {
+            public_ip: address.public_ip,
+            public_dns_name: "",
+            ip_owner_id: region.key().account.0.clone(),
+            allocation_id: address.allocation,
+            association_id: association.id,
+        })
+    };
+    region.addresses().values().find_map(mapped)
+}

@@ -1,0 +1,270 @@
+//! Route tables, and who uses which.
+
+use ipnet::Ipv4Net;
+use model::{
+    Applied, Change, Fault, InstanceId, InterfaceId, Region, Route, RouteOrigin, RouteState, RouteTable,
+    RouteTableAssociationId, RouteTableId, RouteTarget, SubnetId, VpcId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::tag::{Tag, TagSpecification, tag_set, tags_for};
+use super::{Action, DONE, Describe, Done, StateOf, pick};
+use crate::ec2::Call;
+use crate::ec2::error::Error;
+use crate::ec2::filter::Names;
+use crate::ec2::query::Limit;
+use crate::store::ClientToken;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateRouteTable {
+    vpc_id: VpcId,
+    #[serde(default)]
+    tag_specification: Vec<TagSpecification>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateRouteTableAnswer {
+    route_table: ShownRouteTable,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeRouteTables {
+    #[serde(default)]
+    route_table_id: Vec<RouteTableId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DeleteRouteTable {
+    route_table_id: RouteTableId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AssociateRouteTable {
+    route_table_id: RouteTableId,
+    subnet_id: SubnetId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AssociateRouteTableAnswer {
+    association_id: RouteTableAssociationId,
+    association_state: StateOf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReplaceRouteTableAssociation {
+    association_id: RouteTableAssociationId,
+    route_table_id: RouteTableId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReplaceRouteTableAssociationAnswer {
+    new_association_id: RouteTableAssociationId,
+    association_state: StateOf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DisassociateRouteTable {
+    association_id: RouteTableAssociationId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownRouteTable {
+    route_table_id: RouteTableId,
+    vpc_id: VpcId,
+    owner_id: String,
+    route_set: Vec<ShownRoute>,
+    association_set: Vec<ShownAssociation>,
+    propagating_vgw_set: Vec<()>,
+    tag_set: Vec<Tag>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownRoute {
+    destination_cidr_block: Ipv4Net,
+    gateway_id: Option<String>,
+    instance_id: Option<InstanceId>,
+    instance_owner_id: Option<String>,
+    network_interface_id: Option<InterfaceId>,
+    origin: &'static str,
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownAssociation {
+    route_table_association_id: RouteTableAssociationId,
+    route_table_id: RouteTableId,
+    subnet_id: Option<SubnetId>,
+    main: bool,
+    association_state: StateOf,
+}
+
+const FILTERS: &Names = &[
+    ("association.gateway-id", "associationSet.gatewayId"),
+    ("association.main", "associationSet.main"),
+    ("association.route-table-association-id", "associationSet.routeTableAssociationId"),
+    ("association.route-table-id", "associationSet.routeTableId"),
+    ("association.subnet-id", "associationSet.subnetId"),
+    ("owner-id", "ownerId"),
+    ("route-table-id", "routeTableId"),
+    ("route.destination-cidr-block", "routeSet.destinationCidrBlock"),
+    ("route.destination-ipv6-cidr-block", "routeSet.destinationIpv6CidrBlock"),
+    ("route.destination-prefix-list-id", "routeSet.destinationPrefixListId"),
+    ("route.egress-only-internet-gateway-id", "routeSet.egressOnlyInternetGatewayId"),
+    ("route.gateway-id", "routeSet.gatewayId"),
+    ("route.instance-id", "routeSet.instanceId"),
+    ("route.nat-gateway-id", "routeSet.natGatewayId"),
+    ("route.origin", "routeSet.origin"),
+    ("route.state", "routeSet.state"),
+    ("route.transit-gateway-id", "routeSet.transitGatewayId"),
+    ("route.vpc-peering-connection-id", "routeSet.vpcPeeringConnectionId"),
+    ("tag-key", "tagSet.key"),
+    ("vpc-id", "vpcId"),
+];
+
+const ASSOCIATED: StateOf = StateOf { state: "associated" };
+
+impl Action for CreateRouteTable {
+    const TAKES_TOKEN: bool = true;
+    type Answer = CreateRouteTableAnswer;
+
+    fn run(self, call: &Call<'_>, token: Option<ClientToken>) -> Result<CreateRouteTableAnswer, Error> {
+        let tags = tags_for("route-table", self.tag_specification)?;
+        let id = call.commit_once(token, move |transaction| {
+            match transaction.apply(Change::CreateRouteTable { vpc: self.vpc_id, tags })? {
+                Applied::RouteTable(id) => Ok(id),
+                _ => Err(Error::Unexpected),
+            }
+        })?;
+        let region = call.region();
+        // It may be gone already when a token comes again.
+        let table = region.route_tables().get(&id).ok_or(Fault::RouteTableNotFound(id))?;
+        Ok(CreateRouteTableAnswer { route_table: shown(&region, table) })
+    }
+}
+
+impl Describe for DescribeRouteTables {
+    const SET: &'static str = "routeTableSet";
+    const FILTERS: &'static Names = FILTERS;
+    type Shown = ShownRouteTable;
+
+    fn by_id(&self) -> bool {
+        !self.route_table_id.is_empty()
+    }
+
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, ShownRouteTable)>, Error> {
+        let region = call.region();
+        let tables = pick(&self.route_table_id, region.route_tables(), Fault::RouteTableNotFound)?;
+        Ok(tables.into_iter().map(|table| (table.id.to_string(), shown(&region, table))).collect())
+    }
+}
+
+impl Action for DeleteRouteTable {
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        call.apply(Change::DeleteRouteTable { table: self.route_table_id })?;
+        Ok(DONE)
+    }
+}
+
+impl Action for AssociateRouteTable {
+    const LIMITS: &'static [Limit] = &[("GatewayId", &[]), ("PublicIpv4Pool", &[])];
+    type Answer = AssociateRouteTableAnswer;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
+        let change = Change::AssociateRouteTable { table: self.route_table_id, subnet: self.subnet_id };
+        match call.apply(change)? {
+            Applied::RouteTableAssociation(association_id) => {
+                Ok(AssociateRouteTableAnswer { association_id, association_state: ASSOCIATED })
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+}
+
+impl Action for ReplaceRouteTableAssociation {
+    type Answer = ReplaceRouteTableAssociationAnswer;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
+        let change = Change::ReplaceRouteTableAssociation {
+            association: self.association_id,
+            table: self.route_table_id,
+        };
+        match call.apply(change)? {
+            Applied::RouteTableAssociation(new_association_id) => {
+                Ok(ReplaceRouteTableAssociationAnswer { new_association_id, association_state: ASSOCIATED })
+            }
+            _ => Err(Error::Unexpected),
+        }
+    }
+}
+
+impl Action for DisassociateRouteTable {
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        call.apply(Change::DisassociateRouteTable { association: self.association_id })?;
+        Ok(DONE)
+    }
+}
+
+fn shown(region: &Region, table: &RouteTable) -> ShownRouteTable {
+    let association = |id, subnet_id: Option<SubnetId>| ShownAssociation {
+        route_table_association_id: id,
+        route_table_id: table.id,
+        subnet_id,
+        main: subnet_id.is_none(),
+        association_state: ASSOCIATED,
+    };
+    let main = region.vpcs().get(&table.vpc).filter(|vpc| vpc.main_route_table == table.id);
+    let main = main.map(|vpc| association(vpc.main_association, None));
+    let explicit = table.associations.iter().map(|(id, subnet)| association(*id, Some(*subnet)));
+    ShownRouteTable {
+        route_table_id: table.id,
+        vpc_id: table.vpc,
+        owner_id: region.key().account.0.clone(),
+        route_set: table.routes().map(|route| shown_route(region, route)).collect(),
+        association_set: main.into_iter().chain(explicit).collect(),
+        propagating_vgw_set: Vec::new(),
+        tag_set: tag_set(&table.tags),
+    }
+}
+
+fn shown_route(region: &Region, route: &Route) -> ShownRoute {
+    let (gateway_id, instance_id, network_interface_id) = match route.target {
+        RouteTarget::Local => (Some("local".to_owned()), None, None),
+        RouteTarget::InternetGateway(gateway) => (Some(gateway.to_string()), None, None),
+        RouteTarget::Instance { instance, interface } => (None, Some(instance), Some(interface)),
+        RouteTarget::Interface(interface) => {
+            let attachment = region.interfaces().get(&interface).and_then(|there| there.attachment.as_ref());
+            (None, attachment.map(|attachment| attachment.instance), Some(interface))
+        }
+    };
+    ShownRoute {
+        destination_cidr_block: route.destination,
+        gateway_id,
+        instance_id,
+        instance_owner_id: instance_id.map(|_| region.key().account.0.clone()),
+        network_interface_id,
+        origin: match route.origin {
+            RouteOrigin::CreateRouteTable => "CreateRouteTable",
+            RouteOrigin::CreateRoute => "CreateRoute",
+        },
+        state: match region.route_state(route) {
+            RouteState::Active => "active",
+            RouteState::Blackhole => "blackhole",
+        },
+    }
+}

@@ -1,0 +1,118 @@
+//! Permissions as requests give them: one protocol, many peers.
+
+use ipnet::Ipv4Net;
+use model::{AccountId, Peer, Permission, Protocol, SecurityGroupId};
+use serde::Deserialize;
+
+use crate::ec2::error::Error;
+use crate::ec2::query::Limit;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct IpPermission {
+    ip_protocol: String,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    #[serde(default)]
+    ip_ranges: Vec<IpRange>,
+    #[serde(default)]
+    groups: Vec<PeerGroup>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IpRange {
+    cidr_ip: Ipv4Net,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PeerGroup {
+    group_id: SecurityGroupId,
+    user_id: Option<String>,
+    description: Option<String>,
+}
+
+/// Parameters about rules that are not carried out: IPv6, prefix lists, and groups by name, which
+/// only a default VPC has.
+pub(super) const LIMITS: &[Limit] = &[
+    ("GroupName", &[]),
+    ("IpPermissions.N.Groups.N.GroupName", &[]),
+    ("IpPermissions.N.Groups.N.PeeringStatus", &[]),
+    ("IpPermissions.N.Groups.N.VpcId", &[]),
+    ("IpPermissions.N.Groups.N.VpcPeeringConnectionId", &[]),
+    ("IpPermissions.N.Ipv6Ranges", &[]),
+    ("IpPermissions.N.PrefixListIds", &[]),
+    ("SourceSecurityGroupName", &[]),
+    ("SourceSecurityGroupOwnerId", &[]),
+];
+
+impl IpPermission {
+    /// The one permission that a request's own parameters make.
+    pub(super) fn flat(
+        ip_protocol: Option<String>,
+        from_port: Option<i32>,
+        to_port: Option<i32>,
+        cidr_ip: Option<Ipv4Net>,
+    ) -> Option<IpPermission> {
+        let ip_ranges = cidr_ip.into_iter().map(|cidr_ip| IpRange { cidr_ip, description: None }).collect();
+        ip_protocol.map(|ip_protocol| IpPermission {
+            ip_protocol,
+            from_port,
+            to_port,
+            ip_ranges,
+            groups: Vec::new(),
+        })
+    }
+
+    fn permissions(self, account: &AccountId) -> Result<Vec<Permission>, Error> {
+        let invalid = |name: &str, value: &str, reason: String| Error::InvalidValue {
+            value: value.to_owned(),
+            name: name.to_owned(),
+            reason,
+        };
+        let protocol: Protocol = (self.ip_protocol.parse()).map_err(|error: model::BadProtocol| {
+            invalid("IpProtocol", &self.ip_protocol, error.to_string())
+        })?;
+        let ports = self.from_port.zip(self.to_port);
+        let permission = |peer, description| Permission { protocol, ports, peer, description };
+        let mut permissions = Vec::new();
+        for range in self.ip_ranges {
+            permissions.push(permission(Peer::Cidr(range.cidr_ip), range.description));
+        }
+        for group in self.groups {
+            if let Some(stranger) = group.user_id.filter(|user| *user != account.0) {
+                return Err(invalid(
+                    "UserId",
+                    &stranger,
+                    "Groups of other accounts cannot be peers.".to_owned(),
+                ));
+            }
+            permissions.push(permission(Peer::Group(group.group_id), group.description));
+        }
+        if permissions.is_empty() {
+            return Err(Error::MissingParameter("CidrIp or GroupId".to_owned()));
+        }
+        Ok(permissions)
+    }
+}
+
+/// One permission for each peer of all those that a request has.
+pub(super) fn all(
+    list: Vec<IpPermission>,
+    flat: Option<IpPermission>,
+    account: &AccountId,
+) -> Result<Vec<Permission>, Error> {
+    if !list.is_empty() && flat.is_some() {
+        return Err(Error::Combination("Give IpPermissions or IpProtocol, not both."));
+    }
+    let mut permissions = Vec::new();
+    for permission in list.into_iter().chain(flat) {
+        permissions.extend(permission.permissions(account)?);
+    }
+    if permissions.is_empty() {
+        return Err(Error::MissingParameter("IpPermissions".to_owned()));
+    }
+    Ok(permissions)
+}

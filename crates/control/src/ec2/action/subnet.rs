@@ -1,0 +1,186 @@
+//! Subnets.
+
+use ipnet::Ipv4Net;
+use model::{Applied, Change, Fault, Region, Subnet, SubnetId, VpcId};
+use serde::{Deserialize, Serialize};
+
+use super::place::{zone_id, zone_of};
+use super::tag::{Tag, TagSpecification, tag_set, tags_for};
+use super::{Action, DONE, Describe, Done, pick};
+use crate::ec2::Call;
+use crate::ec2::error::Error;
+use crate::ec2::filter::Names;
+use crate::ec2::query::Limit;
+use crate::store::ClientToken;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateSubnet {
+    vpc_id: VpcId,
+    cidr_block: Ipv4Net,
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+    #[serde(default)]
+    tag_specification: Vec<TagSpecification>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CreateSubnetAnswer {
+    subnet: ShownSubnet,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeSubnets {
+    #[serde(default)]
+    subnet_id: Vec<SubnetId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DeleteSubnet {
+    subnet_id: SubnetId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownSubnet {
+    subnet_id: SubnetId,
+    subnet_arn: String,
+    vpc_id: VpcId,
+    owner_id: String,
+    state: &'static str,
+    cidr_block: Ipv4Net,
+    available_ip_address_count: u64,
+    availability_zone: String,
+    availability_zone_id: String,
+    default_for_az: bool,
+    map_public_ip_on_launch: bool,
+    map_customer_owned_ip_on_launch: bool,
+    assign_ipv6_address_on_creation: bool,
+    ipv6_native: bool,
+    enable_dns64: bool,
+    ipv6_cidr_block_association_set: Vec<()>,
+    private_dns_name_options_on_launch: PrivateDnsNameOptions,
+    tag_set: Vec<Tag>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PrivateDnsNameOptions {
+    hostname_type: &'static str,
+    enable_resource_name_dns_a_record: bool,
+    #[serde(rename = "enableResourceNameDnsAAAARecord")]
+    enable_resource_name_dns_aaaa_record: bool,
+}
+
+const FILTERS: &Names = &[
+    ("availability-zone", "availabilityZone"),
+    ("availability-zone-id", "availabilityZoneId"),
+    ("availabilityZone", "availabilityZone"),
+    ("available-ip-address-count", "availableIpAddressCount"),
+    ("cidr", "cidrBlock"),
+    ("cidr-block", "cidrBlock"),
+    ("cidrBlock", "cidrBlock"),
+    ("default-for-az", "defaultForAz"),
+    ("defaultForAz", "defaultForAz"),
+    ("enable-dns64", "enableDns64"),
+    ("ipv6-native", "ipv6Native"),
+    ("map-customer-owned-ip-on-launch", "mapCustomerOwnedIpOnLaunch"),
+    ("map-public-ip-on-launch", "mapPublicIpOnLaunch"),
+    ("owner-id", "ownerId"),
+    ("state", "state"),
+    ("subnet-arn", "subnetArn"),
+    ("subnet-id", "subnetId"),
+    ("tag-key", "tagSet.key"),
+    ("vpc-id", "vpcId"),
+];
+
+impl Action for CreateSubnet {
+    const LIMITS: &'static [Limit] = &[
+        ("Ipv4IpamPoolId", &[]),
+        ("Ipv4NetmaskLength", &[]),
+        ("Ipv6CidrBlock", &[]),
+        ("Ipv6IpamPoolId", &[]),
+        ("Ipv6Native", &["false"]),
+        ("Ipv6NetmaskLength", &[]),
+        ("OutpostArn", &[]),
+    ];
+    type Answer = CreateSubnetAnswer;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<CreateSubnetAnswer, Error> {
+        let tags = tags_for("subnet", self.tag_specification)?;
+        let availability_zone = match (self.availability_zone, self.availability_zone_id) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Combination("Give an availability zone or its id, not both."));
+            }
+            (zone, None) => zone,
+            (None, Some(id)) => Some(zone_of(&call.key.region, &id)?),
+        };
+        let create =
+            Change::CreateSubnet { vpc: self.vpc_id, cidr: self.cidr_block, availability_zone, tags };
+        call.commit(move |transaction| {
+            let Applied::Subnet(id) = transaction.apply(create)? else { return Err(Error::Unexpected) };
+            let region = transaction.region();
+            let subnet = region.subnets().get(&id).ok_or(Error::Unexpected)?;
+            Ok(CreateSubnetAnswer { subnet: shown(region, subnet) })
+        })
+    }
+}
+
+impl Describe for DescribeSubnets {
+    const SET: &'static str = "subnetSet";
+    const FILTERS: &'static Names = FILTERS;
+    type Shown = ShownSubnet;
+
+    fn by_id(&self) -> bool {
+        !self.subnet_id.is_empty()
+    }
+
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, ShownSubnet)>, Error> {
+        let region = call.region();
+        let subnets = pick(&self.subnet_id, region.subnets(), Fault::SubnetNotFound)?;
+        Ok(subnets.into_iter().map(|subnet| (subnet.id.to_string(), shown(&region, subnet))).collect())
+    }
+}
+
+impl Action for DeleteSubnet {
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        call.apply(Change::DeleteSubnet { subnet: self.subnet_id })?;
+        Ok(DONE)
+    }
+}
+
+fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
+    let key = region.key();
+    let inside = region.interfaces().values().filter(|interface| interface.subnet == subnet.id);
+    let taken =
+        subnet.reserved().len() + inside.map(|interface| interface.addresses().count()).sum::<usize>();
+    let all = 1_u64 << (32 - u32::from(subnet.cidr.prefix_len()));
+    ShownSubnet {
+        subnet_id: subnet.id,
+        subnet_arn: format!("arn:aws:ec2:{}:{}:subnet/{}", key.region.0, key.account.0, subnet.id),
+        vpc_id: subnet.vpc,
+        owner_id: key.account.0.clone(),
+        state: "available",
+        cidr_block: subnet.cidr,
+        available_ip_address_count: all.saturating_sub(taken as u64),
+        availability_zone: subnet.availability_zone.clone(),
+        availability_zone_id: zone_id(&subnet.availability_zone),
+        default_for_az: false,
+        map_public_ip_on_launch: false,
+        map_customer_owned_ip_on_launch: false,
+        assign_ipv6_address_on_creation: false,
+        ipv6_native: false,
+        enable_dns64: false,
+        ipv6_cidr_block_association_set: Vec::new(),
+        private_dns_name_options_on_launch: PrivateDnsNameOptions {
+            hostname_type: "ip-name",
+            enable_resource_name_dns_a_record: false,
+            enable_resource_name_dns_aaaa_record: false,
+        },
+        tag_set: tag_set(&subnet.tags),
+    }
+}

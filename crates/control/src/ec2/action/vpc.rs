@@ -1,0 +1,197 @@
+//! VPCs.
+
+use ipnet::Ipv4Net;
+use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcId};
+use serde::{Deserialize, Serialize};
+
+use super::tag::{Tag, TagSpecification, tag_set, tags_for};
+use super::{Action, DONE, Describe, Done, Shown, StateOf, pick};
+use crate::ec2::Call;
+use crate::ec2::error::Error;
+use crate::ec2::filter::Names;
+use crate::ec2::query::Limit;
+use crate::store::ClientToken;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateVpc {
+    cidr_block: Ipv4Net,
+    #[serde(default)]
+    tag_specification: Vec<TagSpecification>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CreateVpcAnswer {
+    vpc: ShownVpc,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeVpcs {
+    #[serde(default)]
+    vpc_id: Vec<VpcId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DeleteVpc {
+    vpc_id: VpcId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeVpcAttribute {
+    vpc_id: VpcId,
+    attribute: VpcAttribute,
+}
+
+#[derive(Deserialize, PartialEq)]
+enum VpcAttribute {
+    #[serde(rename = "enableDnsSupport")]
+    DnsSupport,
+    #[serde(rename = "enableDnsHostnames")]
+    DnsHostnames,
+    #[serde(rename = "enableNetworkAddressUsageMetrics")]
+    NetworkAddressUsageMetrics,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DescribeVpcAttributeAnswer {
+    vpc_id: VpcId,
+    enable_dns_support: Option<Shown<bool>>,
+    enable_dns_hostnames: Option<Shown<bool>>,
+    enable_network_address_usage_metrics: Option<Shown<bool>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownVpc {
+    vpc_id: VpcId,
+    owner_id: String,
+    state: &'static str,
+    cidr_block: Ipv4Net,
+    cidr_block_association_set: Vec<ShownCidr>,
+    dhcp_options_id: &'static str,
+    instance_tenancy: &'static str,
+    is_default: bool,
+    tag_set: Vec<Tag>,
+}
+
+/// A CIDR block of a VPC, as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownCidr {
+    association_id: model::VpcCidrAssociationId,
+    cidr_block: Ipv4Net,
+    cidr_block_state: StateOf,
+}
+
+const FILTERS: &Names = &[
+    ("cidr", "cidrBlock"),
+    ("cidr-block-association.association-id", "cidrBlockAssociationSet.associationId"),
+    ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
+    ("cidr-block-association.state", "cidrBlockAssociationSet.cidrBlockState.state"),
+    ("dhcp-options-id", "dhcpOptionsId"),
+    ("is-default", "isDefault"),
+    ("owner-id", "ownerId"),
+    ("state", "state"),
+    ("tag-key", "tagSet.key"),
+    ("vpc-id", "vpcId"),
+];
+
+impl Action for CreateVpc {
+    const LIMITS: &'static [Limit] = &[
+        ("AmazonProvidedIpv6CidrBlock", &["false"]),
+        ("InstanceTenancy", &["default"]),
+        ("Ipv4IpamPoolId", &[]),
+        ("Ipv4NetmaskLength", &[]),
+        ("Ipv6CidrBlock", &[]),
+        ("Ipv6CidrBlockNetworkBorderGroup", &[]),
+        ("Ipv6IpamPoolId", &[]),
+        ("Ipv6NetmaskLength", &[]),
+        ("Ipv6Pool", &[]),
+        ("VpcEncryptionControl", &[]),
+    ];
+    type Answer = CreateVpcAnswer;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<CreateVpcAnswer, Error> {
+        let tags = tags_for("vpc", self.tag_specification)?;
+        call.commit(move |transaction| {
+            let applied = transaction.apply(Change::CreateVpc { cidr: self.cidr_block, tags })?;
+            let Applied::Vpc(id) = applied else { return Err(Error::Unexpected) };
+            let region = transaction.region();
+            let vpc = region.vpcs().get(&id).ok_or(Error::Unexpected)?;
+            // EC2 answers before the VPC stands; clients wait until it is described as available.
+            Ok(CreateVpcAnswer { vpc: ShownVpc { state: "pending", ..shown(region, vpc) } })
+        })
+    }
+}
+
+impl Describe for DescribeVpcs {
+    const SET: &'static str = "vpcSet";
+    const FILTERS: &'static Names = FILTERS;
+    type Shown = ShownVpc;
+
+    fn by_id(&self) -> bool {
+        !self.vpc_id.is_empty()
+    }
+
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, ShownVpc)>, Error> {
+        let region = call.region();
+        let vpcs = pick(&self.vpc_id, region.vpcs(), Fault::VpcNotFound)?;
+        Ok(vpcs.into_iter().map(|vpc| (vpc.id.to_string(), shown(&region, vpc))).collect())
+    }
+}
+
+impl Action for DeleteVpc {
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        call.apply(Change::DeleteVpc { vpc: self.vpc_id })?;
+        Ok(DONE)
+    }
+}
+
+impl Action for DescribeVpcAttribute {
+    type Answer = DescribeVpcAttributeAnswer;
+
+    /// None of them is carried out, so none is on.
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
+        let region = call.region();
+        region.vpcs().get(&self.vpc_id).ok_or(Fault::VpcNotFound(self.vpc_id))?;
+        let off = |attribute| (self.attribute == attribute).then_some(Shown { value: false });
+        Ok(DescribeVpcAttributeAnswer {
+            vpc_id: self.vpc_id,
+            enable_dns_support: off(VpcAttribute::DnsSupport),
+            enable_dns_hostnames: off(VpcAttribute::DnsHostnames),
+            enable_network_address_usage_metrics: off(VpcAttribute::NetworkAddressUsageMetrics),
+        })
+    }
+}
+
+fn shown(region: &Region, vpc: &Vpc) -> ShownVpc {
+    ShownVpc {
+        vpc_id: vpc.id,
+        owner_id: region.key().account.0.clone(),
+        state: "available",
+        cidr_block: vpc.cidr,
+        cidr_block_association_set: vpc
+            .cidr_associations()
+            .map(|association| shown_cidr(association, "associated"))
+            .collect(),
+        dhcp_options_id: "default",
+        instance_tenancy: "default",
+        is_default: false,
+        tag_set: tag_set(&vpc.tags),
+    }
+}
+
+/// A CIDR block in a state of its association.
+pub(super) fn shown_cidr(association: CidrAssociation, state: &'static str) -> ShownCidr {
+    ShownCidr {
+        association_id: association.id,
+        cidr_block: association.cidr,
+        cidr_block_state: StateOf { state },
+    }
+}

@@ -1,0 +1,153 @@
+//! Whatever is asked: an answer, and nothing changes but by an answer of success.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::api::Endpoint;
+
+const ACTIONS: &[&str] = &[
+    "AllocateAddress",
+    "AssignPrivateIpAddresses",
+    "AssociateAddress",
+    "AssociateRouteTable",
+    "AssociateVpcCidrBlock",
+    "AttachInternetGateway",
+    "AttachNetworkInterface",
+    "AuthorizeSecurityGroupIngress",
+    "CreateInternetGateway",
+    "CreateNetworkInterface",
+    "CreateRoute",
+    "CreateRouteTable",
+    "CreateSecurityGroup",
+    "CreateSubnet",
+    "CreateTags",
+    "CreateVpc",
+    "DeleteSecurityGroup",
+    "DeleteSubnet",
+    "DeleteTags",
+    "DeleteVpc",
+    "DescribeInstances",
+    "DescribeNetworkInterfaces",
+    "DescribeRouteTables",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeTags",
+    "DescribeVpcs",
+    "ImportKeyPair",
+    "ModifyInstanceAttribute",
+    "ModifyNetworkInterfaceAttribute",
+    "ReplaceRoute",
+    "RevokeSecurityGroupIngress",
+    "RunInstances",
+    "StartInstances",
+    "StopInstances",
+    "TerminateInstances",
+];
+
+const NAMES: &[&str] = &[
+    "Attribute",
+    "CidrBlock",
+    "ClientToken",
+    "DestinationCidrBlock",
+    "DeviceIndex",
+    "DryRun",
+    "Filter.1.Name",
+    "Filter.1.Value.1",
+    "GatewayId",
+    "GroupId",
+    "GroupName",
+    "ImageId",
+    "InstanceId",
+    "InstanceId.1",
+    "InternetGatewayId",
+    "IpPermissions.1.IpProtocol",
+    "IpPermissions.1.IpRanges.1.CidrIp",
+    "MaxCount",
+    "MaxResults",
+    "MinCount",
+    "NetworkInterface.1.DeviceIndex",
+    "NetworkInterface.1.SubnetId",
+    "NetworkInterfaceId",
+    "PrivateIpAddress",
+    "PrivateIpAddresses.1.PrivateIpAddress",
+    "PublicKeyMaterial",
+    "ResourceId.1",
+    "RouteTableId",
+    "SubnetId",
+    "Tag.1.Key",
+    "Tag.1.Value",
+    "UserData",
+    "Value",
+    "VpcId",
+    "VpcId.1",
+    "a..b",
+];
+
+/// What a value is made of: each stands for something that is there, or for itself.
+const VALUES: &[&str] = &[
+    "$vpc",
+    "$subnet",
+    "$table",
+    "$group",
+    "ami-00000000000000001",
+    "vpc-00000000",
+    "10.0.0.0/16",
+    "10.0.1.0/24",
+    "10.0.1.7",
+    "0.0.0.0/0",
+    "true",
+    "-1",
+    "0",
+    "1",
+    "2",
+    "9999999999",
+    "tag:Name",
+    "vpc-id",
+    "*",
+    "",
+    "%20%C3%BC",
+    "%00",
+    "&",
+    "Zm9v",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn answers_are_whole(
+        requests in prop::collection::vec(
+            (select(ACTIONS), prop::collection::vec((select(NAMES), select(VALUES)), 0..6)),
+            1..24,
+        ),
+    ) {
+        let api = Endpoint::new();
+        let vpc = api.fine("CreateVpc", "CidrBlock=10.0.0.0/16").one("vpcId");
+        let subnet = api.fine("CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.1.0/24")).one("subnetId");
+        let table = api.fine("DescribeRouteTables", "").one("routeTableId");
+        let group = api.fine("DescribeSecurityGroups", "").one("groupId");
+        for (action, parameters) in requests {
+            let form: Vec<_> = parameters
+                .iter()
+                .map(|(name, value)| match *value {
+                    "$vpc" => format!("{name}={vpc}"),
+                    "$subnet" => format!("{name}={subnet}"),
+                    "$table" => format!("{name}={table}"),
+                    "$group" => format!("{name}={group}"),
+                    value => format!("{name}={value}"),
+                })
+                .collect();
+            let form = form.join("&");
+            let before = api.region();
+            let answer = api.ask(action, &form, &[]);
+            match answer.status {
+                200 => prop_assert_eq!(answer.all("requestId").len(), 1, "{} {}", action, form),
+                400 | 412 => {
+                    prop_assert!(!answer.one("Code").is_empty() && !answer.one("Message").is_empty());
+                    prop_assert_eq!(api.region(), before, "{} {}", action, form);
+                }
+                other => prop_assert!(false, "{other}: {action} {form} {answer:?}"),
+            }
+        }
+    }
+}

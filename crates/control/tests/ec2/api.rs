@@ -1,0 +1,96 @@
+//! An endpoint over a store of its own, and its answers.
+
+use std::sync::Arc;
+
+use control::ec2::{Api, HttpRequest, Image, Settings};
+use control::store::{Options, Store};
+use model::{AccountId, Region, RegionKey, RegionName};
+
+/// An endpoint with the image ami-00000000000000001 and the public addresses 203.0.113.1 to 203.0.113.6.
+pub(crate) struct Endpoint {
+    pub(crate) store: Arc<Store>,
+    api: Api,
+    _directory: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    text: String,
+}
+
+impl Endpoint {
+    pub(crate) fn new() -> Endpoint {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(directory.path(), Options::default()).unwrap());
+        let image = Image {
+            id: "ami-00000000000000001".parse().unwrap(),
+            name: "host".to_owned(),
+            description: "The host's root file system".to_owned(),
+            architecture: "x86_64".to_owned(),
+            created: 0,
+        };
+        let settings = Settings { pool: Some("203.0.113.0/29".parse().unwrap()), images: vec![image] };
+        Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
+    }
+
+    /// Posts a form. Its values are taken as they are, only that slashes need no escape.
+    pub(crate) fn ask(&self, action: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
+        let body = format!("Action={action}&Version=2016-11-15&{form}").into_bytes();
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.send(HttpRequest {
+            method: "POST".into(),
+            path: "/".into(),
+            query: String::new(),
+            headers,
+            body,
+        })
+    }
+
+    pub(crate) fn get(&self, query: &str) -> Answer {
+        let headers = vec![("Host".to_owned(), "cloud.example:4566".to_owned())];
+        let (method, path, query) = ("GET".into(), "/".into(), query.into());
+        self.send(HttpRequest { method, path, query, headers, body: Vec::new() })
+    }
+
+    /// Posts what must succeed.
+    pub(crate) fn fine(&self, action: &str, form: &str) -> Answer {
+        let answer = self.ask(action, form, &[]);
+        assert_eq!(answer.status, 200, "{action} {form}: {}", answer.text);
+        answer
+    }
+
+    /// Posts what must fail, and gives status and code.
+    pub(crate) fn refused(&self, action: &str, form: &str) -> (u16, String) {
+        let answer = self.ask(action, form, &[]);
+        assert_ne!(answer.status, 200, "{action} {form}: {}", answer.text);
+        (answer.status, answer.one("Code"))
+    }
+
+    /// The state of the region that unsigned requests are for.
+    pub(crate) fn region(&self) -> Arc<Region> {
+        let (account, region) = (AccountId("000000000000".into()), RegionName("eu-west-1".into()));
+        self.store.region(&RegionKey { account, region })
+    }
+
+    fn send(&self, request: HttpRequest) -> Answer {
+        let response = self.api.handle(&request);
+        Answer { status: response.status, text: String::from_utf8(response.body).unwrap() }
+    }
+}
+
+impl Answer {
+    /// What is in the first element of a name.
+    pub(crate) fn one(&self, name: &str) -> String {
+        let all = self.all(name);
+        all.into_iter().next().unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
+
+    /// What is in all elements of a name that have no like in them.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let parts = self.text.split(&open).skip(1);
+        parts.map(|part| part.split(&close).next().unwrap_or_default().to_owned()).collect()
+    }
+}
