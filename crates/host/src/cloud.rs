@@ -1,9 +1,6 @@
 //! What a region's instances need of this machine: a namespace each, and a veth pair for each interface.
 
-use std::collections::BTreeMap;
-
-use engine::InterfaceKey;
-use model::{InstanceId, InterfaceId, Region};
+use model::{InstanceId, InstanceState, InterfaceId, Region};
 use wire::Mac;
 
 use crate::plan::{End, NamespacePlan, Plan, Veth};
@@ -51,16 +48,17 @@ pub fn port_link(interface: InterfaceId) -> String {
     format!("eni{}", id.get(digits..).unwrap_or_default())
 }
 
-/// Adds the instances of `region`. `forwarding` says which guests forward IPv4.
+/// Adds the instances of `region` that run, or are about to. `forwarding` says which guests forward IPv4.
 pub fn add_instances(
     plan: &mut Plan,
     names: &Names,
     region: &Region,
     forwarding: impl Fn(InstanceId) -> bool,
-) -> BTreeMap<String, InterfaceKey> {
-    let mut ports = BTreeMap::new();
-    plan.namespaces.entry(names.fabric()).or_default();
+) {
     for instance in region.instances().values() {
+        if matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated) {
+            continue;
+        }
         let namespace = names.of_instance(instance.id);
         let guest = NamespacePlan {
             forwarding: forwarding(instance.id),
@@ -68,11 +66,10 @@ pub fn add_instances(
             ..NamespacePlan::default()
         };
         plan.namespaces.insert(namespace.clone(), guest);
-        let interfaces = instance.interfaces.iter().filter_map(|id| region.interfaces().get(id));
-        for (index, interface) in interfaces.enumerate() {
-            let port = port_link(interface.id);
+        for interface in instance.interfaces.iter().filter_map(|id| region.interfaces().get(id)) {
+            let index = interface.attachment.as_ref().map_or(0, |attachment| attachment.device_index);
             plan.veths.push(Veth {
-                a: End { namespace: names.fabric(), link: port.clone(), mac: None, bridge: None },
+                a: End { namespace: names.fabric(), link: port_link(interface.id), mac: None, bridge: None },
                 b: End {
                     namespace: namespace.clone(),
                     link: format!("eth{index}"),
@@ -81,8 +78,6 @@ pub fn add_instances(
                 },
                 mtu: INSTANCE_MTU,
             });
-            ports.insert(port, InterfaceKey { region: region.key().clone(), interface: interface.id });
         }
     }
-    ports
 }

@@ -44,9 +44,18 @@ pub enum FabricError {
     Stopped,
 }
 
+/// What was counted since the fabric started.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// By the engine.
+    pub engine: Counters,
+    /// Frames that the kernel dropped because the fabric did not fetch them in time.
+    pub overload: u64,
+}
+
 enum Command {
     Load(Arc<Tables>),
-    Counters(SyncSender<Counters>),
+    Counters(SyncSender<Counted>),
     Stop,
 }
 
@@ -80,7 +89,7 @@ impl Fabric {
     ///
     /// # Errors
     /// [`FabricError::Stopped`].
-    pub fn counters(&self) -> Result<Counters, FabricError> {
+    pub fn counters(&self) -> Result<Counted, FabricError> {
         let (answer, counters) = mpsc::sync_channel(1);
         self.tell(Command::Counters(answer))?;
         counters.recv().map_err(|_| FabricError::Stopped)
@@ -151,8 +160,11 @@ impl Loop {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Load(tables) => self.engine.load(tables),
-                // The asker may have gone.
-                Command::Counters(answer) => drop(answer.send(self.engine.counters())),
+                Command::Counters(answer) => {
+                    let overload = self.sockets.split().0.kernel_drops().unwrap_or_default();
+                    // The asker may have gone.
+                    let _ = answer.send(Counted { engine: self.engine.counters(), overload });
+                }
                 Command::Stop => return false,
             }
         }

@@ -2,12 +2,14 @@
 
 pub mod cloud;
 pub mod fabric;
+pub mod holder;
 pub mod kernel;
 pub mod ledger;
 pub mod machine;
 pub mod namespace;
 pub mod packet_socket;
 pub mod plan;
+mod process;
 pub mod reconcile;
 pub mod relay;
 pub mod step;

@@ -28,7 +28,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::namespace::{Namespace, NamespaceError};
-use record::{ProcessRecord, StateDir};
+use crate::process::ProcessRecord;
+use record::StateDir;
 
 use init::SetUpError;
 
@@ -150,6 +151,11 @@ pub fn start(spec: &MachineSpec, lock: Option<BorrowedFd<'_>>) -> Result<(), Mac
 /// How far the machine with this state directory has come; `None` if it was never started.
 pub fn status(state_dir: &Path) -> Option<MachineStatus> {
     serde_json::from_slice(&fs::read(state_dir.join(record::STATUS)).ok()?).ok()
+}
+
+/// What the machine with this state directory was last started as; `None` if it was never started.
+pub fn started_as(state_dir: &Path) -> Option<MachineSpec> {
+    serde_json::from_slice(&fs::read(state_dir.join(record::SPEC)).ok()?).ok()
 }
 
 /// The init of the machine with this state directory, as the caller's PID namespace numbers it, if it is

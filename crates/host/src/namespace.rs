@@ -355,7 +355,8 @@ fn lock_directory() -> Result<Option<File>, NamespaceError> {
 }
 
 /// Says on the directory that it is ours: the lab that made it may end before another one that uses it too,
-/// and then the last has to remove it. Best effort: without it, an empty directory stays in that case.
+/// and then the last has to remove it. Best effort: without it, an empty directory stays in that case. An ordinary
+/// user may not set it and needs none: there the whole of `/run` is one lab's.
 fn mark(path: &Path, mark: &str) {
     if let Err(error) = rustix::fs::setxattr(path, mark, b"1", XattrFlags::empty()) {
         tracing::debug!(%error, mark, "cannot mark {}", path.display());

@@ -89,6 +89,7 @@ impl Machine {
             namespace: namespace.name().to_owned(),
             state_dir: directory.path().join("state"),
             files: [].into(),
+            reboots: 0,
             dhcp: None,
             commands: Vec::new(),
             processes: Vec::new(),

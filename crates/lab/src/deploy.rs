@@ -9,7 +9,8 @@ mod security_group;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use model::{InstanceId, Region};
+use model::{Applied, Change, Fault, InstanceId, Region};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault};
 use crate::file::Lab;
@@ -20,7 +21,7 @@ use crate::world::{Member, TunnelEnd};
 pub use physical::PhysicalId;
 
 /// A lab whose template stands in a region.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// What each logical id of the template has become.
     pub physical: BTreeMap<String, PhysicalId>,
@@ -46,13 +47,35 @@ impl Deployment {
     }
 }
 
-/// Makes all resources of the lab's template in `region`, which should be new.
+/// Where a template's resources are made: a region in memory, or a transaction of a store.
+pub trait Cloud {
+    /// The region with all changes so far.
+    fn region(&self) -> &Region;
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// The region's refusal.
+    fn apply(&mut self, change: Change) -> Result<Applied, Fault>;
+}
+
+impl Cloud for Region {
+    fn region(&self) -> &Region {
+        self
+    }
+
+    fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
+        Region::apply(self, change)
+    }
+}
+
+/// Makes all resources of the lab's template in `cloud`, whose region should be new.
 ///
 /// # Errors
 /// The first thing that is wrong, with its place: a circle of resources, a value that is none, EC2's refusal, and
 /// what the world asks of the cloud in vain.
-pub fn deploy(lab: &Lab, region: &mut Region) -> Result<Deployment, LabError> {
-    let mut maker = Maker { lab, region, done: Deployment::default() };
+pub fn deploy(lab: &Lab, cloud: &mut dyn Cloud) -> Result<Deployment, LabError> {
+    let mut maker = Maker { lab, cloud, done: Deployment::default() };
     for resource in lab.template.in_order()? {
         let physical = maker.make(resource)?;
         maker.done.physical.insert(resource.logical.clone(), physical);
@@ -68,7 +91,7 @@ pub fn deploy(lab: &Lab, region: &mut Region) -> Result<Deployment, LabError> {
 
 struct Maker<'l> {
     lab: &'l Lab,
-    region: &'l mut Region,
+    cloud: &'l mut dyn Cloud,
     done: Deployment,
 }
 
@@ -84,7 +107,7 @@ impl Maker<'_> {
             Target::Region => Ok(self.lab.region.region.to_string()),
             Target::Reference(logical) => Ok(physical(logical)?.reference()),
             Target::Attribute(logical, attribute) => {
-                physical(logical)?.attribute(self.region, attribute).ok_or_else(|| {
+                physical(logical)?.attribute(self.cloud.region(), attribute).ok_or_else(|| {
                     let (logical, attribute) = (logical.clone(), attribute.clone());
                     place.error(TemplateFault::AttributeUnset { logical, attribute })
                 })
@@ -100,7 +123,7 @@ impl Maker<'_> {
             return Ok(asked.address);
         }
         let asked = internet.elastic_ips.values().map(|elastic_ip| elastic_ip.address);
-        let allocated = self.region.addresses().values().map(|address| address.public_ip);
+        let allocated = self.cloud.region().addresses().values().map(|address| address.public_ip);
         let taken: BTreeSet<Ipv4Addr> = asked.chain(allocated).collect();
         let pool = internet.pool;
         let free = pool.hosts().find(|address| !taken.contains(address));
@@ -112,7 +135,7 @@ impl Maker<'_> {
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for resource in self.lab.template.resources() {
             let instance = self.done.instance(&resource.logical);
-            let instance = instance.and_then(|id| self.region.instances().get(&id));
+            let instance = instance.and_then(|id| self.cloud.region().instances().get(&id));
             let Some(name) = instance.and_then(|instance| instance.name()) else { continue };
             let by = match (self.lab.world.hosts.get(name), seen.insert(name, &resource.logical)) {
                 (Some(host), _) => format!("a {}, at {}", host.kind, host.place),
@@ -147,6 +170,6 @@ impl Maker<'_> {
 
     fn elastic_ip_of(&self, logical: &str) -> Option<Ipv4Addr> {
         let physical = self.done.physical.get(logical)?;
-        physical.attribute(self.region, "PublicIp")?.parse().ok()
+        physical.attribute(self.cloud.region(), "PublicIp")?.parse().ok()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use ipnet::Ipv4Net;
 use model::{AccountId, ImageId, RegionKey, RegionName};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault, Wrong};
@@ -17,6 +18,9 @@ pub const HOST_IMAGE: &str = "ami-00000000000000001";
 
 /// The account that owns the lab's cloud when the file names none.
 const DEFAULT_ACCOUNT: &str = "000000000000";
+
+/// The region of a cloud that no file describes.
+const DEFAULT_REGION: &str = "eu-west-1";
 
 const LAB: &[&str] = &["name", "cloud", "internet", "images", "guests", "sites", "tunnels"];
 const CLOUD: &[&str] = &["account", "region", "template"];
@@ -55,6 +59,17 @@ impl Lab {
         let root = Node::parse(&file, &read_file(&file, path, &Place::whole(&file))?)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::read(&root, directory)
+    }
+
+    /// A cloud with nothing in it and nothing around it, in the default account and region: all else comes by the
+    /// API.
+    pub fn without_world(name: &str, pool: Ipv4Net) -> Self {
+        let region = RegionKey {
+            account: AccountId(DEFAULT_ACCOUNT.to_owned()),
+            region: RegionName(DEFAULT_REGION.to_owned()),
+        };
+        let template = Template::default();
+        Self { name: name.to_owned(), region, template, images: BTreeMap::new(), world: World::empty(pool) }
     }
 
     fn read(root: &Node, directory: &Path) -> Result<Self, LabError> {

@@ -40,6 +40,7 @@ pub fn host_machines(lab: &Lab, deployment: &Deployment, directory: &Path) -> Ve
             namespace: namespace(&lab.name, name),
             state_dir: directory.join(name),
             files: BTreeMap::from([NO_RESOLVER.map(str::to_owned).into()]),
+            reboots: 0,
             dhcp: None,
             commands: programs.commands,
             processes: programs.processes,

@@ -20,7 +20,7 @@ const OUTPUT: &[&str] = &["Description", "Value"];
 const FORMAT_VERSION: &str = "2010-09-09";
 
 /// A template whose every function, reference, type and property is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template {
     resources: Vec<Resource>,
     outputs: Vec<(Key, Expression)>,

@@ -9,6 +9,7 @@ mod read;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -37,6 +38,19 @@ pub struct World {
 }
 
 impl World {
+    /// An internet with nobody on it, and nothing else.
+    pub(crate) fn empty(pool: Ipv4Net) -> World {
+        let place = Place::whole(&Arc::from("-"));
+        let internet = Segment { name: INTERNET.to_owned(), site: None, prefix: None, place };
+        World {
+            internet: Internet { pool, elastic_ips: BTreeMap::new() },
+            segments: BTreeMap::from([(INTERNET.to_owned(), internet)]),
+            hosts: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            tunnels: BTreeMap::new(),
+        }
+    }
+
     /// The host that has this address on an interface, and that interface.
     ///
     /// Tunnel addresses are not looked at: they belong to the [`Tunnel`].

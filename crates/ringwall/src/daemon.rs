@@ -1,27 +1,97 @@
-//! A lab's daemon: brings the lab up, runs its fabric and services, and answers the other commands.
+//! A daemon: the EC2 endpoint, the fabric and the services of one cloud, with or without a lab's world around it.
 
-mod bring_up;
+mod agent;
+mod cloud;
 mod control;
-mod standing;
+mod report;
 
 use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use ::control::ec2::{self, Api, Image, Settings};
+use ::control::store::{CommitError, Options, Store, StoreError, Transaction};
+use engine::Engine;
+use host::fabric::Fabric;
+use host::kernel::{KernelError, Linux};
+use host::ledger::{Ledger, LedgerError};
+use host::namespace::{Namespace, NamespaceError};
+use host::relay::{Relay, RelayError};
+use lab::deploy::{self, Deployment, deploy};
+use lab::error::LabError;
+use lab::file::Lab;
+use lab::plan;
+use model::{Applied, Change, Fault, Region};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use services::metadata;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::flags::DaemonFlags;
 use crate::labs::{LabDir, Locked};
 use crate::{Failure, Outcome};
 
-use standing::Standing;
+use agent::{Agent, AgentError};
+use cloud::Cloud;
 
 /// How long a daemon that failed waits for somebody to hear why.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+/// How long all machines of a lab may take to start.
+const BOOT: Duration = Duration::from_secs(120);
+/// Between two looks at machines that are starting.
+const GLANCE: Duration = Duration::from_millis(20);
 
-/// What the daemon's threads share.
+/// Why a daemon could not bring its cloud up.
+#[derive(Debug, thiserror::Error)]
+enum DaemonError {
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the template could not be stored: {0}")]
+    Deploy(CommitError<LabError>),
+    #[error("what the template has become cannot be written down: {0}")]
+    Deployment(io::Error),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Fabric(#[from] host::fabric::FabricError),
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    #[error(transparent)]
+    Metadata(#[from] metadata::ServeError),
+    #[error("the metadata service cannot listen: {0}")]
+    MetadataAddress(io::Error),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error(transparent)]
+    Api(#[from] ec2::ServeError),
+    #[error("no thread for the agent: {0}")]
+    Thread(io::Error),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("the machines did not start in time")]
+    Late,
+}
+
+/// The machine gives no random numbers.
+#[derive(Debug, thiserror::Error)]
+#[error("the machine gives no random numbers: {0}")]
+struct RandomError(io::Error);
+
+/// What the daemon's threads share about its rise and end.
 #[derive(Default)]
 struct Shared {
     stage: Mutex<Stage>,
@@ -32,42 +102,220 @@ struct Shared {
 struct Stage {
     /// What was done on the way up, in order.
     progress: Vec<String>,
-    end: Option<Result<Arc<Standing>, String>>,
+    end: Option<Result<Arc<Cloud>, String>>,
     stop: bool,
 }
 
-/// Runs the daemon until it is told to stop. What it made stays: whoever told it takes it down by the list.
+/// A daemon that is up. Dropping it ends what runs in this process; machines, namespaces and the store's file stay.
+struct Daemon {
+    cloud: Arc<Cloud>,
+    agent: JoinHandle<()>,
+    _relay: Relay,
+    _metadata: metadata::Server,
+    _api: ec2::Server,
+}
+
+/// Runs a lab's daemon until it is told to stop. What it made stays: whoever told it takes it down by the list.
 pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
-    raise_file_limit();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     // SAFETY: the parent opened this file for us and told us its number; nobody else here knows it.
-    let lock = File::from(unsafe { OwnedFd::from_raw_fd(flags.lock_fd) });
+    let lock = Locked::adopt(File::from(unsafe { OwnedFd::from_raw_fd(flags.lock_fd) }));
     let dir = LabDir { name: flags.name.clone(), path: flags.dir.clone() };
-    let mut lock = Locked::adopt(lock);
+    let listener = first_free(flags.listen).map_err(Failure::file(&dir.path));
+    live(dir, lock, listener?, LAST_WORDS, |dir| {
+        let mut lab = Lab::load(&flags.file)?;
+        lab.name.clone_from(&dir.name);
+        Ok(lab)
+    })
+}
+
+/// Runs the daemon of a cloud that has no world around it, in the foreground.
+pub(crate) fn serve(dir: LabDir, lock: Locked, lab: Lab, listener: TcpListener) -> Outcome {
+    // Its words are on the terminal already.
+    live(dir, lock, listener, Duration::ZERO, |_| Ok(lab))
+}
+
+fn live(
+    dir: LabDir,
+    mut lock: Locked,
+    listener: TcpListener,
+    last_words: Duration,
+    lab: impl FnOnce(&LabDir) -> Result<Lab, DaemonError>,
+) -> Outcome {
+    raise_file_limit();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
     lock.sign().map_err(Failure::file(&dir.path))?;
+    // The agent's is gone when it ends; this one tells that the process lives, also while it says why it failed.
+    let _held = lock.file().try_clone().map_err(Failure::file(&dir.path))?;
     let socket = dir.socket();
-    let listener = UnixListener::bind(&socket).map_err(Failure::file(&socket))?;
+    // A daemon that was killed left its own; the lock says that it is dead.
+    let _ = std::fs::remove_file(&socket);
+    let control = UnixListener::bind(&socket).map_err(Failure::file(&socket))?;
     let shared = Arc::new(Shared::default());
     let answering = Arc::clone(&shared);
     let named = std::thread::Builder::new().name("control".to_owned());
-    named.spawn(move || control::serve(&listener, &answering)).map_err(Failure::file(&socket))?;
+    named.spawn(move || control::serve(&control, &answering)).map_err(Failure::file(&socket))?;
 
-    match bring_up::bring_up(&flags.file, &dir, &lock, &|words| shared.progress(words)) {
-        Ok(standing) => {
-            shared.end(Ok(Arc::new(standing)));
+    stop_on_signals(&shared).map_err(Failure::file(&dir.path))?;
+
+    let fresh = !dir.deployment().exists();
+    match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, &|words| shared.progress(words))) {
+        Ok(daemon) => {
+            shared.end(Ok(Arc::clone(&daemon.cloud)));
             shared.wait_for_stop(None);
+            daemon.end(&shared);
             Ok(0)
         }
         Err(error) => {
-            tracing::error!(%error, "the lab could not be brought up");
-            for error in host::teardown::teardown(&dir.path).err().unwrap_or_default() {
-                tracing::error!(%error, "something could not be removed");
+            tracing::error!(%error, "the cloud could not be brought up");
+            // What stood before, and was acknowledged, is not taken away because a restart failed.
+            if fresh {
+                for error in host::teardown::teardown(&dir.path).err().unwrap_or_default() {
+                    tracing::error!(%error, "something could not be removed");
+                }
             }
             shared.end(Err(error.to_string()));
-            shared.wait_for_stop(Some(LAST_WORDS));
+            shared.wait_for_stop(Some(last_words));
             Ok(1)
         }
     }
+}
+
+fn rise(
+    dir: &LabDir,
+    lab: Lab,
+    lock: Locked,
+    listener: TcpListener,
+    progress: &dyn Fn(String),
+) -> Result<Daemon, DaemonError> {
+    let store = Arc::new(Store::open(&dir.path, Options::default())?);
+    let deployment = deployment(dir, &lab, &store)?;
+    let key = lab.region.clone();
+    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store));
+    let watch = cloud.store.watch();
+    let kernel = Linux::open(Ledger::open(&dir.path)?)?;
+    let mut agent =
+        Agent { cloud: Arc::clone(&cloud), kernel, lock, watch, compiled: 0, remade: Default::default() };
+    progress(format!("cloud: {} resources in {key}", cloud.deployment.physical.len()));
+
+    // The first round makes the namespaces that everything else stands in.
+    agent.round()?;
+    let fabric = Fabric::start(
+        &Namespace::open(&cloud.names.fabric())?,
+        Engine::new(Arc::clone(&cloud.now().tables), random()?),
+    )?;
+    // Nobody else sets it.
+    let _ = cloud.fabric.set(fabric);
+    let segments = Namespace::open(&plan::segments_namespace(&cloud.lab.name))?;
+    let relay = Relay::start(&segments, plan::relay_links(&cloud.lab))?;
+    let at = std::net::SocketAddrV4::new(engine::METADATA, 80);
+    let metadata = Namespace::open(&cloud.names.services())?.run(|| TcpListener::bind(at))?;
+    let metadata = metadata::serve(metadata.map_err(DaemonError::MetadataAddress)?, Arc::clone(&cloud) as _)?;
+    progress(format!("network: {} ports", cloud.now().ports.len()));
+
+    let deadline = Instant::now() + BOOT;
+    while !agent.round()? {
+        if Instant::now() > deadline {
+            return Err(DaemonError::Late);
+        }
+        std::thread::sleep(GLANCE);
+    }
+    progress("machines: all running".to_owned());
+
+    let api = Api::new(Arc::clone(&cloud.store), settings(&cloud.lab));
+    let address =
+        listener.local_addr().map_err(|error| DaemonError::Listen(([0, 0, 0, 0], 0).into(), error))?;
+    let api = ec2::serve(listener, move |request| api.handle(request))?;
+    let _ = cloud.endpoint.set(address);
+    progress(format!("EC2 endpoint: http://{address}"));
+    let named = std::thread::Builder::new().name("agent".to_owned());
+    let agent = named.spawn(move || agent.run()).map_err(DaemonError::Thread)?;
+    Ok(Daemon { cloud, agent, _relay: relay, _metadata: metadata, _api: api })
+}
+
+impl Daemon {
+    /// Ends in order: when nobody holds the store any more it folds its log into snapshots.
+    fn end(self, shared: &Shared) {
+        self.cloud.stop();
+        shared.stage().end = None;
+        if self.agent.join().is_err() {
+            tracing::error!("the agent has panicked");
+        }
+    }
+}
+
+/// Has the daemon stop on SIGTERM and SIGINT.
+fn stop_on_signals(shared: &Arc<Shared>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let shared = Arc::clone(shared);
+    let named = std::thread::Builder::new().name("signals".to_owned());
+    named.spawn(move || signals.forever().for_each(|_| shared.stop())).map(drop)
+}
+
+/// What the template has become: made now in a new state directory, read where it was made before.
+fn deployment(dir: &LabDir, lab: &Lab, store: &Store) -> Result<Deployment, DaemonError> {
+    let path = dir.deployment();
+    match std::fs::read(&path) {
+        Ok(json) => {
+            return serde_json::from_slice(&json).map_err(|error| DaemonError::Deployment(error.into()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(DaemonError::Deployment(error)),
+    }
+    let template = lab.clone();
+    let made = store.commit(&lab.region, move |transaction| deploy(&template, &mut InStore(transaction)));
+    let deployment = made.map_err(DaemonError::Deploy)?;
+    // Last: a start that finds the state but not this was not finished, and begins anew.
+    write_whole(
+        &path,
+        &serde_json::to_vec(&deployment).map_err(|error| DaemonError::Deployment(error.into()))?,
+    )
+    .map_err(DaemonError::Deployment)?;
+    Ok(deployment)
+}
+
+/// A store's transaction as the place where a template is deployed.
+struct InStore<'a, 'b>(&'a mut Transaction<'b>);
+
+impl deploy::Cloud for InStore<'_, '_> {
+    fn region(&self) -> &Region {
+        self.0.region()
+    }
+
+    fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
+        self.0.apply(change)
+    }
+}
+
+fn settings(lab: &Lab) -> Settings {
+    let host = lab::file::HOST_IMAGE.parse().ok();
+    let ids = host.into_iter().chain(lab.images.keys().copied());
+    let images = ids.map(|id| Image {
+        id,
+        name: if Some(id) == host { "host".to_owned() } else { id.to_string() },
+        description: "the root file system of the machine that Ringwall runs on".to_owned(),
+        architecture: std::env::consts::ARCH.replace("aarch64", "arm64"),
+        created: 0,
+    });
+    Settings { pool: Some(lab.world.internet.pool), images: images.collect() }
+}
+
+/// The address, or with a port that is taken the next free one.
+fn first_free(address: SocketAddr) -> io::Result<TcpListener> {
+    let mut last = None;
+    for port in (address.port()..=u16::MAX).take(100) {
+        match TcpListener::bind(SocketAddr::new(address.ip(), port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
+            bound => return bound,
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, content)?;
+    File::open(&draft)?.sync_all()?;
+    std::fs::rename(draft, path)
 }
 
 /// Every machine, port and connection to a service holds a file open.
@@ -77,6 +325,13 @@ fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
+fn random() -> Result<u64, RandomError> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| RandomError(error.into()))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 impl Shared {
     fn progress(&self, words: String) {
         tracing::info!("{words}");
@@ -84,7 +339,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn end(&self, end: Result<Arc<Standing>, String>) {
+    fn end(&self, end: Result<Arc<Cloud>, String>) {
         self.stage().end = Some(end);
         self.changed.notify_all();
     }
@@ -104,13 +359,13 @@ impl Shared {
     }
 
     /// Waits for more progress than `seen` lines or for the end; returns the new lines and the end.
-    fn follow(&self, seen: usize) -> (Vec<String>, Option<Result<Arc<Standing>, String>>) {
+    fn follow(&self, seen: usize) -> (Vec<String>, Option<Result<Arc<Cloud>, String>>) {
         let quiet = |stage: &mut Stage| stage.progress.len() == seen && stage.end.is_none();
         let stage = self.changed.wait_while(self.stage(), quiet).unwrap_or_else(PoisonError::into_inner);
         (stage.progress[seen..].to_vec(), stage.end.clone())
     }
 
-    fn standing(&self) -> Option<Arc<Standing>> {
+    fn cloud(&self) -> Option<Arc<Cloud>> {
         self.stage().end.as_ref().and_then(|end| end.as_ref().ok()).cloned()
     }
 

@@ -1,9 +1,11 @@
 //! Every flag, and nothing else.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
 
 /// A virtual private cloud on your own Linux machine.
 #[derive(Debug, Parser)]
@@ -20,13 +22,28 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LabCommand,
     },
+    /// Run the EC2 endpoint of a cloud, in the foreground. The cloud outlives it, and is there when it comes back.
+    Serve(ServeFlags),
     /// Run a command in an instance or on a lab host.
     Exec(ExecFlags),
+    /// Run a shell in the namespaces that an ordinary user's lab stands in: there `ip netns` shows everything.
+    ///
+    /// Outside of them, only ringwall sees the lab. Root's labs are seen everywhere.
+    Enter(EnterFlags),
     /// Say which way a packet takes, there and back, and who decides what on it.
     Explain(ExplainFlags),
     /// A lab's daemon.
     #[command(hide = true)]
     Daemon(DaemonFlags),
+    /// The process that owns the namespaces of an ordinary user's lab.
+    #[command(hide = true)]
+    Holder {
+        /// The lab's directory.
+        dir: PathBuf,
+        /// The namespaces are there already: it was started in them.
+        #[arg(long)]
+        inside: bool,
+    },
     /// The first process of an instance or lab host.
     #[command(hide = true)]
     MachineInit {
@@ -61,6 +78,22 @@ pub(crate) struct UpFlags {
     /// The lab's name, instead of the one in the file.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Where to listen for EC2 API requests, or on the next free port.
+    #[arg(long, default_value = "127.0.0.1:4566")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeFlags {
+    /// Where to listen for EC2 API requests. Loopback only: requests are not authenticated yet.
+    #[arg(long, default_value = "127.0.0.1:4566")]
+    pub(crate) listen: SocketAddr,
+    /// The directory that keeps the cloud's state; its name is the cloud's.
+    #[arg(long)]
+    pub(crate) state: Option<PathBuf>,
+    /// Where Elastic IPs come from.
+    #[arg(long, default_value = "203.0.113.0/24")]
+    pub(crate) pool: Ipv4Net,
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +105,16 @@ pub(crate) struct ExecFlags {
     pub(crate) who: String,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnterFlags {
+    /// The lab; needed only if several are up.
+    #[arg(long)]
+    pub(crate) lab: Option<String>,
+    /// A command and its arguments, instead of a shell.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -116,6 +159,9 @@ pub(crate) struct DaemonFlags {
     /// The lab's directory.
     #[arg(long)]
     pub(crate) dir: PathBuf,
+    /// Where to listen for EC2 API requests, or on the next free port.
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
     /// The open lock file that was handed over.
     #[arg(long)]
     pub(crate) lock_fd: i32,

@@ -1,18 +1,22 @@
-//! Where labs keep their state on this machine, and which labs there are.
+//! Where labs keep their state on this machine, which labs there are, and how to get at their namespaces.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use host::holder;
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::Failure;
 
-/// The directory of all labs of this machine.
+/// The directory of root's labs.
 const LABS: &str = "/var/lib/ringwall/labs";
+/// The directory of an ordinary user's labs, below where programs keep their state (XDG Base Directory Specification).
+const USER_LABS: &str = "ringwall/labs";
 
 const SOCKET: &str = "control.sock";
 const LOCK: &str = "lock";
@@ -22,6 +26,10 @@ const MACHINES: &str = "machines";
 
 /// How long a daemon may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one that was killed may still hold what it held.
+const DEATH: Duration = Duration::from_secs(2);
+/// Between two looks at one that is ending.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The directory of one lab. Its lock is held as long as a daemon or a machine's first stage lives.
 #[derive(Debug, Clone)]
@@ -44,9 +52,18 @@ pub(crate) enum FindError {
         /// Those that are.
         known: Vec<String>,
     },
+    /// There is no place for an ordinary user's labs.
+    #[error("there is no place for labs: neither XDG_STATE_HOME nor HOME names a directory")]
+    Homeless,
     /// Several are up.
     #[error("several labs are up, name one of them: {}", .0.join(", "))]
     Ambiguous(Vec<String>),
+}
+
+/// The lab's namespaces, which nobody else makes or ends meanwhile.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    directory: File,
 }
 
 /// A lab's directory, locked: nobody else brings this lab up or takes it down.
@@ -57,18 +74,18 @@ pub(crate) struct Locked {
 
 impl LabDir {
     /// The directory of the lab called `name`, which need not exist.
-    pub(crate) fn named(name: &str) -> LabDir {
-        LabDir { name: name.to_owned(), path: Path::new(LABS).join(name) }
+    pub(crate) fn named(name: &str) -> Result<LabDir, FindError> {
+        Ok(LabDir { name: name.to_owned(), path: labs()?.join(name) })
     }
 
     /// The lab called `name`, or the only one there is.
     pub(crate) fn find(name: Option<&str>) -> Result<LabDir, FindError> {
-        let known = known();
+        let known = known(&labs()?);
         match (name, known.as_slice()) {
-            (Some(name), _) if known.iter().any(|lab| lab == name) => Ok(LabDir::named(name)),
+            (Some(name), _) if known.iter().any(|lab| lab == name) => LabDir::named(name),
             (Some(name), _) => Err(FindError::Unknown { name: name.to_owned(), known }),
             (None, []) => Err(FindError::None),
-            (None, [only]) => Ok(LabDir::named(only)),
+            (None, [only]) => LabDir::named(only),
             (None, _) => Err(FindError::Ambiguous(known)),
         }
     }
@@ -97,10 +114,59 @@ impl LabDir {
         self.path.join(SOURCE)
     }
 
-    /// Makes the directory and everything above it, for root's eyes only.
+    /// What the lab's template has become, once that is stored.
+    pub(crate) fn deployment(&self) -> PathBuf {
+        self.path.join("deployment.json")
+    }
+
+    /// Makes the directory and everything above it, for its owner's eyes only.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&self.path).map_err(Failure::file(&self.path))
+    }
+
+    /// Enters the namespaces that the lab stands in, which an ordinary user has to make first if `or_make`. Root needs
+    /// none: there, this does nothing. To be called while the program has one thread; the user is root afterwards.
+    ///
+    /// While the answer is held, nobody else makes or ends these namespaces.
+    pub(crate) fn enter(&self, or_make: bool) -> Result<Option<Gate>, Failure> {
+        if geteuid().is_root() {
+            return Ok(None);
+        }
+        let gate = self.gate()?;
+        if holder::find(&self.path).is_some() {
+            holder::enter(&self.path)?;
+        } else if self.enter_through_daemon(&gate)? {
+            tracing::debug!("the process that held the namespaces had died");
+        } else if or_make {
+            // They can be entered no more. What runs in them would be in the way of what is made anew.
+            for machine in self.machines() {
+                host::machine::kill(&machine)?;
+            }
+            holder::start(&self.path, gate.directory.as_fd())?;
+            holder::enter(&self.path)?;
+        } else {
+            return Err(Failure::NoNamespaces(self.name.clone()));
+        }
+        Ok(Some(gate))
+    }
+
+    /// Enters the namespaces where the daemon still lives in them; says whether one does. One that was killed may take
+    /// a moment to be dead, as may a new one to put its name to the lock.
+    fn enter_through_daemon(&self, gate: &Gate) -> Result<bool, Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(signed) = self.signed()? {
+            if let Some(daemon) = signed
+                && holder::replace(&self.path, daemon, gate.directory.as_fd())?
+            {
+                return Ok(true);
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::NoNamespaces(self.name.clone()));
+            }
+            std::thread::sleep(GLANCE);
+        }
+        Ok(false)
     }
 
     /// Locks the directory; none if a daemon has it.
@@ -117,6 +183,17 @@ impl LabDir {
             Ok(()) => Ok(Some(Locked { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(Failure::File { path, source: error.into() }),
+        }
+    }
+
+    /// Locks the directory if the daemon, which does not answer, is just dying; none if it goes on.
+    pub(crate) fn lock_after_death(&self) -> Result<Option<Locked>, Failure> {
+        let deadline = Instant::now() + DEATH;
+        loop {
+            match self.lock()? {
+                None if Instant::now() < deadline => std::thread::sleep(GLANCE),
+                lock => return Ok(lock),
+            }
         }
     }
 
@@ -140,12 +217,31 @@ impl LabDir {
                 forced = true;
                 deadline = Instant::now() + PATIENCE;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(GLANCE);
         }
     }
 
-    /// Removes the directory, and those above it that hold nothing else.
+    /// Empties the directory, but for the lock and what holds the namespaces, which are in use.
+    pub(crate) fn clear(&self) -> Result<(), Failure> {
+        let in_use = [LOCK, holder::FILE_NAME];
+        for entry in std::fs::read_dir(&self.path).map_err(Failure::file(&self.path))? {
+            let entry = entry.map_err(Failure::file(&self.path))?;
+            let path = entry.path();
+            if in_use.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
+            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed =
+                if directory { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.map_err(Failure::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory, and those above it that hold nothing else; an ordinary user's namespaces go with it.
     pub(crate) fn remove(&self) -> Result<(), Failure> {
+        let _gate = self.gate()?;
+        holder::end(&self.path)?;
         std::fs::remove_dir_all(&self.path).map_err(Failure::file(&self.path))?;
         for above in self.path.ancestors().skip(1).take(2) {
             // Another lab may stand there.
@@ -156,15 +252,32 @@ impl LabDir {
         Ok(())
     }
 
-    /// The lock's file names its holder: only while the lock is held is that process surely ours.
     fn kill_daemon(&self) -> Result<(), Failure> {
-        let path = self.path.join(LOCK);
-        let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
-        if let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) {
+        if let Some(daemon) = self.signed()?.flatten() {
             // It may have ended by itself meanwhile.
-            let _ = kill_process(pid, Signal::KILL);
+            let _ = kill_process(daemon, Signal::KILL);
         }
         Ok(())
+    }
+
+    /// If the lock is held, by whom according to its signature: only then is that process surely ours.
+    fn signed(&self) -> Result<Option<Option<Pid>>, Failure> {
+        let path = self.path.join(LOCK);
+        if !path.exists() || self.lock()?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(read_if_there(&path)?.and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw)))
+    }
+
+    /// Waits for the right to make, enter or end the lab's namespaces.
+    fn gate(&self) -> Result<Gate, Failure> {
+        let gate = File::open(&self.path).map_err(Failure::file(&self.path))?;
+        flock(&gate, FlockOperation::LockExclusive)
+            .map_err(|error| Failure::file(&self.path)(error.into()))?;
+        match is_at(&gate, &self.path) {
+            true => Ok(Gate { directory: gate }),
+            false => Err(Failure::Refused(format!("lab `{}` has just gone", self.name))),
+        }
     }
 }
 
@@ -203,8 +316,20 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
-fn known() -> Vec<String> {
-    let entries = std::fs::read_dir(LABS).into_iter().flatten().flatten();
+/// The directory of the user's labs.
+fn labs() -> Result<PathBuf, FindError> {
+    if geteuid().is_root() {
+        return Ok(PathBuf::from(LABS));
+    }
+    // A relative path is to be ignored, says the specification.
+    let named =
+        |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = named("XDG_STATE_HOME").or_else(|| named("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join(USER_LABS)).ok_or(FindError::Homeless)
+}
+
+fn known(labs: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(labs).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names

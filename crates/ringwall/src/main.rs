@@ -19,15 +19,18 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        // Before anything else: a machine's init must be single-threaded.
+        // Before anything else: these two must be single-threaded.
         Command::MachineInit { spec } => return host::machine::init_main(&spec),
+        Command::Holder { dir, inside } => return host::holder::main(&dir, inside),
         Command::Daemon(flags) => daemon::run(&flags),
         Command::Lab { command: LabCommand::Up(flags) } => command::lab::up(&flags),
         Command::Lab { command: LabCommand::Status { json, name } } => {
             command::lab::status(name.as_deref(), json)
         }
         Command::Lab { command: LabCommand::Down { name } } => command::lab::down(name.as_deref()),
+        Command::Serve(flags) => command::serve::serve(&flags),
         Command::Exec(flags) => command::exec::exec(&flags),
+        Command::Enter(flags) => command::enter::enter(&flags),
         Command::Explain(flags) => command::explain::explain(&flags),
     };
     match outcome {
@@ -59,9 +62,12 @@ pub(crate) enum Failure {
     /// Something this machine lacks.
     #[error("this machine lacks what the lab needs: {}", .0.join("; "))]
     Missing(Vec<String>),
-    /// Rights we do not have.
-    #[error("{0} needs root")]
-    NeedsRoot(&'static str),
+    /// An ordinary user's namespaces cannot be made, entered or ended.
+    #[error(transparent)]
+    Holder(#[from] host::holder::HolderError),
+    /// An ordinary user's namespaces are gone, or cannot be reached any more.
+    #[error("the namespaces of lab `{0}` are gone; bring it up anew, or end it: ringwall lab down {0}")]
+    NoNamespaces(String),
     /// Another lab of this name is up.
     #[error("lab `{name}` is up already, made from {from}; end it first: ringwall lab down {name}")]
     OtherLab {
@@ -70,6 +76,17 @@ pub(crate) enum Failure {
         /// Its file.
         from: String,
     },
+    /// Requests from beyond this machine would have to be authenticated.
+    #[error(
+        "{0} is not a loopback address: requests are not authenticated yet, so nobody else may make them"
+    )]
+    NotLoopback(std::net::SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(std::net::SocketAddr, io::Error),
+    /// Another daemon has the state.
+    #[error("another daemon is using {}", .0.display())]
+    Busy(std::path::PathBuf),
     /// A command in a machine could not be run.
     #[error(transparent)]
     Exec(#[from] host::machine::ExecError),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -44,10 +44,14 @@ pub(crate) enum Answer {
 pub(crate) struct Status {
     pub(crate) name: String,
     pub(crate) region: String,
+    /// Where the EC2 API listens.
+    pub(crate) endpoint: Option<SocketAddr>,
     pub(crate) instances: Vec<InstanceStatus>,
     pub(crate) hosts: Vec<HostStatus>,
     /// Connections that the fabric tracks.
     pub(crate) connections: usize,
+    /// Frames that the kernel dropped because the fabric did not fetch them in time.
+    pub(crate) overload: u64,
     /// Dropped packets by where they came from.
     pub(crate) drops: BTreeMap<String, BTreeMap<DropReason, u64>>,
 }
@@ -89,7 +93,9 @@ pub(crate) struct MachineReport {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProtocolError {
     /// Nobody answers at the socket.
-    #[error("the lab's daemon does not answer ({0}); `ringwall lab down` removes what it left")]
+    #[error(
+        "the lab's daemon does not answer ({0}); the same `lab up` or `serve` starts it again, `ringwall lab down` removes what it left"
+    )]
     Unreachable(io::Error),
     /// The connection broke.
     #[error("the connection to the lab's daemon broke: {0}")]

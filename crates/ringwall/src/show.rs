@@ -24,6 +24,9 @@ pub(crate) fn failure(failure: &Failure) {
 pub(crate) fn status(status: &Status) -> Result<(), Failure> {
     print(|out| {
         writeln!(out, "lab {} ({})", status.name, status.region)?;
+        if let Some(endpoint) = status.endpoint {
+            writeln!(out, "EC2 endpoint: http://{endpoint}")?;
+        }
         let mut rows =
             vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "NAMESPACE"].map(str::to_owned)];
         rows.extend(status.instances.iter().map(|instance| {
@@ -55,6 +58,9 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
             }
         }
         writeln!(out, "{} tracked connections", status.connections)?;
+        if status.overload > 0 {
+            writeln!(out, "{} frames were lost because the fabric was overloaded", status.overload)?;
+        }
         for (from, drops) in &status.drops {
             for (reason, count) in drops {
                 writeln!(out, "dropped from {from}: {count} {reason} ({})", reason.meaning())?;

@@ -13,8 +13,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["wire", "model"]),
     ("host", &["wire", "model", "engine"]),
     ("services", &["model"]),
+    ("control", &["model"]),
     ("lab", &["wire", "model", "engine", "host"]),
-    ("ringwall", &["wire", "model", "engine", "host", "services", "lab"]),
+    ("ringwall", &["wire", "model", "engine", "host", "services", "control", "lab"]),
 ];
 
 /// The crates without clock, socket, thread, randomness or environment.

@@ -12,9 +12,10 @@ use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use super::children::{Children, End, Event};
-use super::record::{self, ProcessRecord, StateDir};
+use super::record::{self, StateDir};
 use super::{Dhcp, MachineSpec, MachineStatus, dhcp, files, mounts};
 use crate::namespace::{Namespace, NamespaceError};
+use crate::process::ProcessRecord;
 
 /// How long the machine waits for its first lease.
 const DHCP_WAIT: Duration = Duration::from_secs(30);

@@ -23,6 +23,9 @@ pub struct MachineSpec {
     /// One that starts with `#!` becomes executable.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// How often the machine was to be rebooted when it was started this time: a greater number means, start it anew.
+    #[serde(default)]
+    pub reboots: u64,
     /// The interface on which the image's DHCP client runs, if any.
     #[serde(default)]
     pub dhcp: Option<String>,

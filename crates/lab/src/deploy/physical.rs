@@ -7,9 +7,10 @@ use model::{
     AllocationId, AssociationId, InstanceId, InternetGatewayId, Region, RouteTableAssociationId,
     RouteTableId, SecurityGroupId, SubnetId, VpcId,
 };
+use serde::{Deserialize, Serialize};
 
 /// A resource's physical id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PhysicalId {
     /// `AWS::EC2::EIP`
     Address {

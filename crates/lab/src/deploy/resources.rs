@@ -70,7 +70,7 @@ impl Maker<'_> {
         place: &Place,
         change: Change,
     ) -> Result<Applied, LabError> {
-        self.region.apply(change).map_err(|fault| {
+        self.cloud.apply(change).map_err(|fault| {
             let logical = properties.resource.logical.clone();
             place.error(TemplateFault::Refused { logical, code: fault.code(), message: fault.to_string() })
         })
@@ -92,7 +92,7 @@ impl Maker<'_> {
             Applied::SecurityGroup(id) => PhysicalId::SecurityGroup(id),
             Applied::AddressAssociation(id) => PhysicalId::AddressAssociation(id),
             Applied::Instance(id) => PhysicalId::Instance(id),
-            applied @ (Applied::Address(_) | Applied::SecurityGroupRule(_) | Applied::Nothing) => {
+            applied => {
                 unreachable!("none of the changes given here gives {applied:?}")
             }
         })
@@ -231,7 +231,7 @@ impl Maker<'_> {
     /// The interface that an instance has from its launch.
     fn primary_interface(&self, properties: &Properties<'_>, node: &Node) -> Result<InterfaceId, LabError> {
         let id: InstanceId = node.value("the id of an instance")?;
-        let instance = self.region.instances().get(&id);
+        let instance = self.cloud.region().instances().get(&id);
         instance.and_then(|instance| instance.interfaces.first().copied()).ok_or_else(|| {
             let fault = model::Fault::InstanceNotFound(id);
             let (logical, code) = (properties.resource.logical.clone(), fault.code());

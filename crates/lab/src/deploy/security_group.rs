@@ -62,7 +62,8 @@ impl Maker<'_> {
         properties: &Properties<'_>,
         group: SecurityGroupId,
     ) -> Result<(), LabError> {
-        let rules = self.region.security_groups().get(&group).into_iter().flat_map(|group| group.rules());
+        let rules =
+            self.cloud.region().security_groups().get(&group).into_iter().flat_map(|group| group.rules());
         let outward: Vec<_> =
             rules.filter(|rule| rule.direction == Direction::Egress).map(|rule| rule.id).collect();
         outward.into_iter().try_for_each(|rule| {

@@ -431,7 +431,7 @@ impl<'a> Walker<'a> {
             PhysicalId::Address { .. } | PhysicalId::Route { .. } | PhysicalId::GatewayAttachment(_) => words,
             _ => {
                 let id = id.reference();
-                words.replace(&id, &format!("{name} [{id}]"))
+                if *name == id { words } else { words.replace(&id, &format!("{name} [{id}]")) }
             }
         };
         self.scene.deployment.physical.iter().fold(words, named)

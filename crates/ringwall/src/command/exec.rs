@@ -3,7 +3,7 @@
 use host::machine;
 use host::namespace::Namespace;
 
-use super::lab::{needs_root, refused};
+use super::lab::refused;
 use crate::flags::ExecFlags;
 use crate::labs::LabDir;
 use crate::protocol::{Answer, Conversation, MachineReport, Request, Status};
@@ -11,13 +11,13 @@ use crate::{Failure, Outcome, show};
 
 /// Runs the command and returns its exit code.
 pub(crate) fn exec(flags: &ExecFlags) -> Outcome {
-    needs_root("exec")?;
     let dir = LabDir::find(flags.lab.as_deref())?;
     let status = match Conversation::open(&dir.socket())?.ask(&Request::Status)? {
         Answer::Status(status) => status,
         other => return Err(refused(other)),
     };
     let machine = find(&status, &flags.who)?;
+    drop(dir.enter(false)?);
     let namespace = Namespace::open(&machine.namespace)?;
     let pid = machine::pid(&machine.state_dir, &namespace)
         .ok_or_else(|| Failure::Refused(format!("`{}` does not run", flags.who)))?;

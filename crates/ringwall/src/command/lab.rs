@@ -15,7 +15,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::requirements;
 use crate::flags::UpFlags;
-use crate::labs::{LabDir, Locked, read_if_there};
+use crate::labs::{Gate, LabDir, Locked, read_if_there};
 use crate::protocol::{Answer, Conversation, ProtocolError, Request};
 use crate::{Failure, Outcome, show};
 
@@ -35,30 +35,53 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
     }
     // A dry run: whatever the cloud or the world refuses is refused before anything is made.
     deploy(&lab, &mut Region::new(lab.region.clone(), 0))?;
-    needs_root("lab up")?;
+    if !flags.listen.ip().is_loopback() {
+        return Err(Failure::NotLoopback(flags.listen));
+    }
     requirements::check(&lab)?;
 
-    let dir = LabDir::named(&lab.name);
-    let source = source(&lab, &flags.file)?;
+    let dir = LabDir::named(&lab.name)?;
+    let file = std::fs::canonicalize(&flags.file).map_err(Failure::file(&flags.file))?;
+    let source = source(&lab, &file);
     dir.create()?;
-    let Some(lock) = dir.lock()? else {
-        let standing = read_if_there(&dir.source())?.unwrap_or_default();
-        return if standing == source { follow(&dir) } else { Err(other_lab(&dir, &standing)) };
+    let gate = enter(&dir)?;
+    let lock = dir.lock()?;
+    drop(gate);
+    let lock = match lock {
+        Some(lock) => lock,
+        None => {
+            let standing = read_if_there(&dir.source())?.unwrap_or_default();
+            if standing != source {
+                return Err(other_lab(&dir, &standing));
+            }
+            match follow(&dir) {
+                Err(Failure::Daemon(error)) => dir.lock_after_death()?.ok_or(error)?,
+                outcome => return outcome,
+            }
+        }
     };
-    if read_if_there(&dir.source())?.is_some() {
-        show::progress(&format!("removing what a dead daemon left of lab {}", lab.name))?;
-        clean(&dir)?;
-        drop(lock);
-        return up(flags);
+    let standing = read_if_there(&dir.source())?;
+    let fresh = !dir.deployment().exists();
+    match standing {
+        Some(_) if fresh => {
+            show::progress(&format!("removing the unfinished beginnings of lab {}", lab.name))?;
+            undo(&dir)?;
+            dir.clear()?;
+        }
+        Some(standing) if standing != source => return Err(other_lab(&dir, &standing)),
+        // Its daemon died: a new one takes up what stands.
+        _ => {}
     }
-    std::fs::write(dir.source(), &source).map_err(Failure::file(&dir.source()))?;
-    let daemon = start_daemon(&dir, &flags.file, lock)?;
+    if fresh {
+        std::fs::write(dir.source(), &source).map_err(Failure::file(&dir.source()))?;
+    }
+    let daemon = start_daemon(&dir, &file, flags, lock)?;
     match first_word(&dir, daemon).and_then(|()| follow(&dir)) {
-        Err(failure) => {
+        Err(failure) if fresh => {
             take_down(&dir)?;
             Err(failure)
         }
-        up => up,
+        outcome => outcome,
     }
 }
 
@@ -74,8 +97,8 @@ pub(crate) fn status(name: Option<&str>, json: bool) -> Outcome {
 
 /// Takes a lab down, whatever became of its daemon.
 pub(crate) fn down(name: Option<&str>) -> Outcome {
-    needs_root("lab down")?;
     let dir = LabDir::find(name)?;
+    drop(dir.enter(true)?);
     take_down(&dir)?;
     show::progress(&format!("lab {} is down", dir.name))?;
     Ok(0)
@@ -85,25 +108,25 @@ fn take_down(dir: &LabDir) -> Result<(), Failure> {
     // Nobody waits for an answer, which a hung daemon would never give: the lock tells when it has ended.
     let stop = || Conversation::open(&dir.socket()).and_then(|mut daemon| daemon.say(&Request::Stop));
     let lock = dir.lock_when_free(|| stop().is_ok())?;
-    clean(dir)?;
+    undo(dir)?;
+    dir.remove()?;
     drop(lock);
     Ok(())
 }
 
-/// Removes everything on the lab's list, and its directory.
-fn clean(dir: &LabDir) -> Result<(), Failure> {
+/// Ends the lab's machines, and removes everything on its list.
+fn undo(dir: &LabDir) -> Result<(), Failure> {
     for machine in dir.machines() {
         host::machine::kill(&machine)?;
     }
     let failed = |errors| Failure::TearDown { name: dir.name.clone(), errors };
     host::teardown::teardown(&dir.path).map_err(failed)?;
-    dir.remove()
+    Ok(())
 }
 
 /// What the lab is made from: the file's path, and all that it and its template say.
-fn source(lab: &Lab, file: &Path) -> Result<String, Failure> {
-    let path = std::fs::canonicalize(file).map_err(Failure::file(file))?;
-    Ok(format!("{}\n{lab:?}\n", path.display()))
+fn source(lab: &Lab, file: &Path) -> String {
+    format!("{}\n{lab:?}\n", file.display())
 }
 
 fn other_lab(dir: &LabDir, standing: &str) -> Failure {
@@ -112,14 +135,13 @@ fn other_lab(dir: &LabDir, standing: &str) -> Failure {
 }
 
 /// Starts the daemon, which inherits the lock, in a session of its own.
-fn start_daemon(dir: &LabDir, file: &Path, lock: Locked) -> Result<Child, Failure> {
+fn start_daemon(dir: &LabDir, file: &Path, up: &UpFlags, lock: Locked) -> Result<Child, Failure> {
     let log =
         OpenOptions::new().create(true).append(true).open(dir.log()).map_err(Failure::file(&dir.log()))?;
     let errors = log.try_clone().map_err(Failure::file(&dir.log()))?;
     let own = Path::new("/proc/self/exe");
-    let file = std::fs::canonicalize(file).map_err(Failure::file(file))?;
     fcntl_setfd(lock.file().as_fd(), FdFlags::empty()).map_err(|error| Failure::file(own)(error.into()))?;
-    let flags: [OsString; 9] = [
+    let flags: [OsString; 11] = [
         "daemon".into(),
         "--name".into(),
         dir.name.clone().into(),
@@ -127,6 +149,8 @@ fn start_daemon(dir: &LabDir, file: &Path, lock: Locked) -> Result<Child, Failur
         file.into(),
         "--dir".into(),
         dir.path.clone().into(),
+        "--listen".into(),
+        up.listen.to_string().into(),
         "--lock-fd".into(),
         lock.file().as_raw_fd().to_string().into(),
     ];
@@ -176,6 +200,13 @@ pub(super) fn refused(answer: Answer) -> Failure {
     }
 }
 
-pub(super) fn needs_root(what: &'static str) -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Failure::NeedsRoot(what)) }
+/// Enters the lab's namespaces, made if need be; says what an ordinary user has to do without.
+pub(super) fn enter(dir: &LabDir) -> Result<Option<Gate>, Failure> {
+    let gate = dir.enter(true)?;
+    if gate.is_some() {
+        show::progress(
+            "without root: no cgroups, so machines share the processors as they come, and no BPF",
+        )?;
+    }
+    Ok(gate)
 }

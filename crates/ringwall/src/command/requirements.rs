@@ -1,5 +1,6 @@
 //! What the machine must have for a lab to run, checked before anything is made.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,12 +14,18 @@ const DHCP_CLIENTS: [&str; 3] = ["dhclient", "dhcpcd", "udhcpc"];
 /// Where programs of machines are looked for.
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
+/// What programs make tunnels with.
+const TUN: &str = "/dev/net/tun";
+
 /// OpenVPN 2.7 removed tunnels without TLS.
 const OPENVPN_BELOW: (u32, u32) = (2, 7);
 
 /// Says everything that is missing at once.
 pub(crate) fn check(lab: &Lab) -> Result<(), Failure> {
-    let missing: Vec<_> = lab::programs::requirements(lab).into_iter().filter_map(missing).collect();
+    let mut missing: Vec<_> = lab::programs::requirements(lab).into_iter().filter_map(missing).collect();
+    if !lab.world.tunnels.is_empty() {
+        missing.extend(tun());
+    }
     if missing.is_empty() { Ok(()) } else { Err(Failure::Missing(missing)) }
 }
 
@@ -38,6 +45,16 @@ fn missing(program: &str) -> Option<String> {
         }
         None => Some("an OpenVPN that tells its version".to_owned()),
     }
+}
+
+/// Opening it makes nothing.
+fn tun() -> Option<String> {
+    let error = OpenOptions::new().read(true).write(true).open(TUN).err()?;
+    let remedy = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; root can grant it: chmod 0666 /dev/net/tun",
+        _ => "",
+    };
+    Some(format!("access to {TUN} for its tunnels ({error}{remedy})"))
 }
 
 fn find(program: &str) -> Option<PathBuf> {

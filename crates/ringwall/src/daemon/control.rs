@@ -4,7 +4,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
-use super::Shared;
+use super::{Shared, report};
 use crate::protocol::{Answer, Conversation, ProtocolError, Request};
 
 /// Accepts clients for ever, each on a thread of its own.
@@ -41,12 +41,12 @@ fn answer(client: &mut Conversation, shared: &Shared, request: Request) -> Resul
             shared.stop();
             client.say(&Answer::Stopping)
         }
-        Request::Status => client.say(&match shared.standing() {
-            Some(standing) => Answer::Status(standing.status()),
+        Request::Status => client.say(&match shared.cloud() {
+            Some(cloud) => Answer::Status(report::status(&cloud)),
             None => not_up(),
         }),
-        Request::Explain(question) => client.say(&match shared.standing() {
-            Some(standing) => match standing.explain(&question) {
+        Request::Explain(question) => client.say(&match shared.cloud() {
+            Some(cloud) => match report::explain(&cloud, &question) {
                 Ok(explanation) => Answer::Explanation(explanation),
                 Err(unanswerable) => Answer::Refused(unanswerable.to_string()),
             },
@@ -64,7 +64,7 @@ fn follow(client: &mut Conversation, shared: &Shared) -> Result<(), ProtocolErro
             client.say(&Answer::Progress(line))?;
         }
         match end {
-            Some(Ok(standing)) => return client.say(&Answer::Status(standing.status())),
+            Some(Ok(cloud)) => return client.say(&Answer::Status(report::status(&cloud))),
             Some(Err(why)) => return client.say(&Answer::Refused(why)),
             None => {}
         }

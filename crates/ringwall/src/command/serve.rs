@@ -1,0 +1,42 @@
+//! `ringwall serve`: the EC2 endpoint of a cloud without a world around it.
+
+use std::net::TcpListener;
+
+use lab::file::{Lab, is_lab_name};
+
+use crate::flags::ServeFlags;
+use crate::labs::LabDir;
+use crate::{Failure, Outcome, daemon};
+
+/// The cloud's name when no state directory is given.
+const NAME: &str = "serve";
+
+/// Serves until it is told to stop.
+pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
+    if !flags.listen.ip().is_loopback() {
+        return Err(Failure::NotLoopback(flags.listen));
+    }
+    let dir = match &flags.state {
+        None => LabDir::named(NAME)?,
+        Some(path) => named_by(path)?,
+    };
+    let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;
+    dir.create()?;
+    let gate = super::lab::enter(&dir)?;
+    let lock = dir.lock()?;
+    drop(gate);
+    let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
+    let lab = Lab::without_world(&dir.name, flags.pool);
+    daemon::serve(dir, lock, lab, listener)
+}
+
+fn named_by(path: &std::path::Path) -> Result<LabDir, Failure> {
+    let path = std::path::absolute(path).map_err(Failure::file(path))?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    if !is_lab_name(&name) {
+        return Err(Failure::Refused(format!(
+            "`{name}`, the state directory's name, is the cloud's too: up to 31 of a-z, 0-9 and -, beginning with a letter"
+        )));
+    }
+    Ok(LabDir { name, path })
+}

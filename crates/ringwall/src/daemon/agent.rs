@@ -1,0 +1,363 @@
+//! Makes the machine match what is wanted, again and again: a restart, a crash and a change are the same code path.
+//!
+//! What is wanted are the regions in the store and the lab's world. Each round plans the whole network of it, compares
+//! it with what the kernel has, compiles the tables, and looks after each machine. Nothing is ever told what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use control::store::{CommitError, StoreError, Watch, Woken};
+use engine::{Fabric as Ports, InterfaceKey, PortId, Services, Tables, Uplink};
+use host::cloud::{self, Names};
+use host::kernel::Linux;
+use host::machine::{self, MachineError, MachineSpec, MachineStatus};
+use host::namespace::{Namespace, NamespaceError};
+use host::plan::{End, NamespacePlan, Plan, Route, Veth};
+use host::reconcile::{ReconcileError, reconcile};
+use host::step::Step;
+use ipnet::Ipv4Net;
+use lab::world::Member;
+use lab::{plan, programs};
+use model::{Change, Instance, InstanceState, Region, RegionKey};
+use wire::Mac;
+
+use super::cloud::Cloud;
+use super::random;
+use crate::labs::Locked;
+
+/// The servers' end of the link between them and the fabric, and the fabric's.
+const SERVICES_LINK: &str = "eth0";
+const SERVICES_PORT: &str = "services0";
+const SERVICES_MAC: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x02]);
+/// The addresses under which the servers see the fabric's ports (RFC 6598).
+const CALLERS: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(100, 64, 0, 0), 10);
+/// An instance's first interface, the one that it configures itself.
+const FIRST_LINK: &str = "eth0";
+/// MTU inside a VPC, also towards its services.
+const VPC_MTU: u32 = 9001;
+/// MTU at an internet gateway (EC2 user guide, "Network maximum transmission unit").
+const INTERNET_MTU: u16 = 1500;
+
+/// How long a machine may take to end in order.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// For how many seconds a terminated instance is still described (EC2 user guide, "Terminate your instance").
+const TERMINATED_IS_SHOWN: u64 = 3600;
+/// How soon to look again while machines are on their way, and when nothing is known to happen.
+const BUSY: Duration = Duration::from_millis(20);
+const IDLE: Duration = Duration::from_secs(2);
+/// How soon it is noticed that the daemon is to stop.
+const NOTICE: Duration = Duration::from_millis(50);
+
+/// Why a round failed. The next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AgentError {
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    #[error(transparent)]
+    Fabric(#[from] host::fabric::FabricError),
+    #[error("machine {name} could not be set up: {message}")]
+    MachineFailed { name: String, message: String },
+    #[error("there is no link {0} in the fabric")]
+    NoPort(String),
+    #[error(transparent)]
+    Random(#[from] super::RandomError),
+    #[error("an instance's state could not be written down: {0}")]
+    Store(#[from] CommitError),
+    #[error("an instance could not be forgotten: {0}")]
+    Clean(std::io::Error),
+}
+
+impl From<StoreError> for AgentError {
+    fn from(error: StoreError) -> AgentError {
+        AgentError::Store(error.into())
+    }
+}
+
+/// What the cloud looks like now, and what stands on which port.
+#[derive(Debug, Clone)]
+pub(super) struct Now {
+    pub(super) regions: Vec<Arc<Region>>,
+    pub(super) tables: Arc<Tables>,
+    /// Every port of the fabric by the name of its link.
+    pub(super) ports: BTreeMap<String, PortId>,
+}
+
+/// Makes one daemon's machine match.
+pub(super) struct Agent {
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) kernel: Linux,
+    pub(super) lock: Locked,
+    pub(super) watch: Watch,
+    /// Counts compilations: each has tables of its own generation.
+    pub(super) compiled: u64,
+    /// The namespaces and names of links that were made, until their machine is told.
+    pub(super) remade: BTreeSet<(String, String)>,
+}
+
+impl Agent {
+    /// Works until the store is closed.
+    pub(super) fn run(mut self) {
+        let mut trouble = String::new();
+        loop {
+            let limit = match self.round() {
+                Ok(true) => {
+                    trouble.clear();
+                    IDLE
+                }
+                Ok(false) => BUSY,
+                Err(error) => {
+                    let words = error.to_string();
+                    if words != trouble {
+                        tracing::error!(%error, "the machine does not match what is wanted; trying again");
+                        trouble = words;
+                    }
+                    IDLE
+                }
+            };
+            if !self.wait(limit) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a change, or for as long as given; false if it is time to stop.
+    fn wait(&mut self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.watch.wait(left.min(NOTICE)) {
+                Woken::Closed => return false,
+                _ if self.cloud.is_stopping() => return false,
+                Woken::Changed => return true,
+                Woken::TimedOut if left.is_zero() => return true,
+                Woken::TimedOut => {}
+            }
+        }
+    }
+
+    /// One round; says whether everything is as it should be.
+    pub(super) fn round(&mut self) -> Result<bool, AgentError> {
+        let regions = self.cloud.regions();
+        let ports = self.network(&regions)?;
+        self.load(regions.clone(), ports)?;
+        // One machine's trouble holds up no other.
+        let mut settled = Ok(true);
+        let mut note = |found: Result<bool, AgentError>| match (&settled, found) {
+            (Ok(so_far), Ok(this)) => settled = Ok(*so_far && this),
+            (Ok(_), Err(error)) => settled = Err(error),
+            (Err(_), _) => {}
+        };
+        for spec in
+            programs::host_machines(&self.cloud.lab, &self.cloud.deployment, &self.cloud.dir.machine(""))
+        {
+            note(self.keep_running(&spec));
+        }
+        for region in &regions {
+            for instance in region.instances().values() {
+                note(self.look_after(region, instance));
+            }
+        }
+        settled
+    }
+
+    /// Brings the network about; gives the number of each link in the fabric's namespace.
+    fn network(&mut self, regions: &[Arc<Region>]) -> Result<BTreeMap<String, PortId>, AgentError> {
+        let remade = &mut self.remade;
+        let observed = reconcile(&whole_plan(&self.cloud, regions), &mut self.kernel, &mut |step| {
+            if let Step::CreateVeth { veth } = step {
+                remade.extend([&veth.a, &veth.b].map(|end| (end.namespace.clone(), end.link.clone())));
+            }
+        })?;
+        let fabric = observed.namespaces.get(&self.cloud.names.fabric());
+        let links = fabric.into_iter().flat_map(|namespace| &namespace.links);
+        Ok(links.map(|(name, link)| (name.clone(), PortId(link.index))).collect())
+    }
+
+    /// Has the fabric decide by what is wanted now.
+    fn load(&mut self, regions: Vec<Arc<Region>>, ports: BTreeMap<String, PortId>) -> Result<(), AgentError> {
+        let same = |now: &Now| {
+            let generations = |regions: &[Arc<Region>]| -> Vec<(RegionKey, u64)> {
+                regions.iter().map(|region| (region.key().clone(), region.generation())).collect()
+            };
+            now.ports == ports && generations(&now.regions) == generations(&regions)
+        };
+        if self.compiled > 0 && same(&self.cloud.now()) {
+            return Ok(());
+        }
+        self.compiled += 1;
+        let tables = Arc::new(compile(&self.cloud, &regions, &ports, self.compiled)?);
+        self.cloud.set_now(Now { regions, tables, ports })?;
+        Ok(())
+    }
+
+    fn look_after(&mut self, region: &Region, instance: &Instance) -> Result<bool, AgentError> {
+        let spec = instance_machine(&self.cloud, region, instance);
+        match instance.state {
+            InstanceState::Pending => {
+                let running = self.keep_running(&spec)?;
+                if running {
+                    self.set_state(region, instance, InstanceState::Running)?;
+                }
+                Ok(false)
+            }
+            InstanceState::Running => {
+                // Nobody but a machine that starts asks for the address of a link that is made anew.
+                let first_link = (spec.namespace.clone(), FIRST_LINK.to_owned());
+                if self.remade.contains(&first_link)
+                    || machine::started_as(&spec.state_dir)
+                        .is_some_and(|started| started.reboots < spec.reboots)
+                {
+                    self.end(&spec)?;
+                }
+                self.keep_running(&spec)
+            }
+            InstanceState::Stopping => {
+                self.end(&spec)?;
+                self.set_state(region, instance, InstanceState::Stopped)?;
+                Ok(false)
+            }
+            InstanceState::ShuttingDown => {
+                self.end(&spec)?;
+                match fs::remove_dir_all(&spec.state_dir) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(AgentError::Clean(error));
+                    }
+                    _ => {}
+                }
+                self.set_state(region, instance, InstanceState::Terminated)?;
+                Ok(false)
+            }
+            InstanceState::Terminated => {
+                let seen = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                if seen.saturating_sub(instance.state_time) >= TERMINATED_IS_SHOWN {
+                    let forget = Change::ForgetInstance { instance: instance.id };
+                    self.cloud
+                        .store
+                        .commit(region.key(), move |transaction| transaction.apply(forget).map(drop))?;
+                }
+                Ok(true)
+            }
+            InstanceState::Stopped => Ok(true),
+        }
+    }
+
+    /// Starts a machine that should run and does not; says whether it has set itself up.
+    fn keep_running(&mut self, spec: &MachineSpec) -> Result<bool, AgentError> {
+        let namespace = Namespace::open(&spec.namespace)?;
+        if machine::pid(&spec.state_dir, &namespace).is_none() {
+            if let Some(MachineStatus::Failed { message }) = machine::status(&spec.state_dir) {
+                return Err(AgentError::MachineFailed { name: spec.name.clone(), message });
+            }
+            // One whose namespace has lost its name still runs, where nothing reaches it.
+            machine::kill(&spec.state_dir)?;
+            machine::start(spec, Some(self.lock.file().as_fd()))?;
+            self.remade.retain(|(namespace, _)| *namespace != spec.namespace);
+            return Ok(false);
+        }
+        match machine::status(&spec.state_dir) {
+            Some(MachineStatus::Running { .. }) => Ok(true),
+            Some(MachineStatus::Failed { message }) => {
+                Err(AgentError::MachineFailed { name: spec.name.clone(), message })
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn end(&self, spec: &MachineSpec) -> Result<(), AgentError> {
+        match Namespace::open(&spec.namespace) {
+            Ok(namespace) => Ok(machine::stop(&spec.state_dir, &namespace, LAST_WORDS)?),
+            Err(NamespaceError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_state(
+        &self,
+        region: &Region,
+        instance: &Instance,
+        state: InstanceState,
+    ) -> Result<(), AgentError> {
+        let change = Change::SetInstanceState { instance: instance.id, state };
+        self.cloud.store.commit(region.key(), move |transaction| transaction.apply(change).map(drop))?;
+        Ok(())
+    }
+}
+
+/// The world, the instances, and the servers of link-local services.
+fn whole_plan(cloud: &Cloud, regions: &[Arc<Region>]) -> Plan {
+    let mut plan = plan::world_plan(&cloud.lab);
+    for region in regions {
+        cloud::add_instances(&mut plan, &cloud.names, region, |instance| {
+            let guest = cloud.deployment.logical_id(instance).and_then(|id| cloud.lab.world.guests.get(id));
+            guest.is_some_and(|guest| guest.forward)
+        });
+    }
+    let servers = NamespacePlan {
+        addresses: [(SERVICES_LINK.to_owned(), Ipv4Net::from(engine::METADATA))].into(),
+        routes: [Route { via: None, destination: CALLERS, link: Some(SERVICES_LINK.to_owned()) }].into(),
+        ..NamespacePlan::default()
+    };
+    plan.namespaces.insert(cloud.names.services(), servers);
+    let end = |namespace, link: &str, mac| End { namespace, link: link.to_owned(), mac, bridge: None };
+    plan.veths.push(Veth {
+        a: end(cloud.names.fabric(), SERVICES_PORT, None),
+        b: end(cloud.names.services(), SERVICES_LINK, Some(SERVICES_MAC)),
+        mtu: VPC_MTU,
+    });
+    plan
+}
+
+fn compile(
+    cloud: &Cloud,
+    regions: &[Arc<Region>],
+    ports: &BTreeMap<String, PortId>,
+    generation: u64,
+) -> Result<Tables, AgentError> {
+    let port = |link: &str| ports.get(link).copied().ok_or_else(|| AgentError::NoPort(link.to_owned()));
+    let mut interfaces = BTreeMap::new();
+    for region in regions {
+        // An interface without a port exists, and nothing can be delivered to it: its instance does not run.
+        for &interface in region.interfaces().keys() {
+            if let Some(&port) = ports.get(&cloud::port_link(interface)) {
+                interfaces.insert(InterfaceKey { region: region.key().clone(), interface }, port);
+            }
+        }
+    }
+    let fabric = Ports {
+        interfaces,
+        services: Some(Services { port: port(SERVICES_PORT)?, mac: SERVICES_MAC }),
+        uplink: Some(Uplink {
+            port: port(plan::UPLINK)?,
+            mac: plan::uplink_mac(&cloud.lab),
+            mtu: INTERNET_MTU,
+            neighbors: plan::internet_neighbors(&cloud.lab),
+        }),
+    };
+    Ok(Tables::compile(regions.iter().map(Arc::as_ref), &fabric, generation, random()?))
+}
+
+fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> MachineSpec {
+    let logical = cloud.deployment.logical_id(instance.id).unwrap_or_default();
+    let programs = programs::programs(&cloud.lab, &cloud.deployment, &Member::Instance(logical.to_owned()));
+    let interface = instance.interfaces.first().and_then(|id| region.interfaces().get(id));
+    let id = instance.id.to_string();
+    MachineSpec {
+        hostname: interface.map_or_else(|| id.clone(), |interface| interface.host_name()),
+        namespace: Names::of(&cloud.lab.name).of_instance(instance.id),
+        state_dir: cloud.dir.machine(&id),
+        files: cloud.lab.image(instance.image).map(|image| image.files).unwrap_or_default(),
+        reboots: instance.reboots,
+        dhcp: Some(FIRST_LINK.to_owned()),
+        commands: programs.commands,
+        processes: programs.processes,
+        user_data: instance.user_data.clone(),
+        name: id,
+    }
+}

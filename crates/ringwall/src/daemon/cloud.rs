@@ -1,0 +1,88 @@
+//! What a daemon's threads share: the store, the lab's declarations, the fabric, and what the cloud looks like now.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use control::store::Store;
+use engine::Tables;
+use host::cloud::Names;
+use host::fabric::{Fabric, FabricError};
+use lab::deploy::Deployment;
+use lab::file::Lab;
+use model::Region;
+use services::metadata::{Caller, Directory};
+
+use super::agent::Now;
+use crate::labs::LabDir;
+
+/// One daemon's cloud, and the world around it.
+pub(super) struct Cloud {
+    pub(super) dir: LabDir,
+    pub(super) names: Names,
+    /// The world's declarations; empty where only the API was asked for.
+    pub(super) lab: Lab,
+    pub(super) deployment: Deployment,
+    pub(super) store: Arc<Store>,
+    /// Started once its namespace stands.
+    pub(super) fabric: OnceLock<Fabric>,
+    /// Where the EC2 API listens, once it does.
+    pub(super) endpoint: OnceLock<SocketAddr>,
+    now: RwLock<Now>,
+    stopping: AtomicBool,
+}
+
+impl Cloud {
+    pub(super) fn new(dir: LabDir, lab: Lab, deployment: Deployment, store: Arc<Store>) -> Cloud {
+        let tables = Arc::new(Tables::compile([], &engine::Fabric::default(), 0, 0));
+        Cloud {
+            dir,
+            names: Names::of(&lab.name),
+            lab,
+            deployment,
+            store,
+            fabric: OnceLock::new(),
+            endpoint: OnceLock::new(),
+            now: RwLock::new(Now { regions: Vec::new(), tables, ports: Default::default() }),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// All regions as they were last committed.
+    pub(super) fn regions(&self) -> Vec<Arc<Region>> {
+        self.store.regions().iter().map(|key| self.store.region(key)).collect()
+    }
+
+    /// What the fabric decides by.
+    pub(super) fn now(&self) -> Now {
+        // A thread that panicked has not replaced it.
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the fabric decide by this.
+    pub(super) fn set_now(&self, now: Now) -> Result<(), FabricError> {
+        if let Some(fabric) = self.fabric.get() {
+            fabric.load(Arc::clone(&now.tables))?;
+        }
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// Knows a caller of a link-local service by the address that the engine gave its port.
+impl Directory for Cloud {
+    fn caller(&self, peer: Ipv4Addr) -> Option<Caller> {
+        let now = self.now();
+        let key = now.tables.interface_at(engine::service_port(peer)?)?;
+        let region = now.regions.iter().find(|region| *region.key() == key.region)?;
+        Some(Caller { region: Arc::clone(region), interface: key.interface })
+    }
+}
