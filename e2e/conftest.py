@@ -284,6 +284,19 @@ def labs():
     labs.down()
 
 
+@pytest.fixture(scope="module")
+def serve(request):
+    """A `ringwall serve` that a module's tests share; its name comes from the module's."""
+    # Not above: what is there needs this module, and clients that labs do without.
+    from endpoint import Serve
+
+    serving = Serve(request.module.__name__.replace("test_", "e2e-").replace("_", "-"))
+    try:
+        yield serving.start()
+    finally:
+        serving.down()
+
+
 @pytest.fixture
 def lab_file(tmp_path):
     """Writes a lab file and returns its path."""
