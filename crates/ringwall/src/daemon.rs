@@ -4,6 +4,7 @@ mod agent;
 mod cloud;
 mod control;
 mod report;
+mod servers;
 
 use std::fs::File;
 use std::io;
@@ -17,19 +18,13 @@ use std::time::{Duration, Instant};
 
 use ::control::ec2::{self, Api, Image, Settings};
 use ::control::store::{CommitError, Options, Store, StoreError, Transaction};
-use engine::Engine;
-use host::fabric::Fabric;
 use host::kernel::{KernelError, Linux};
 use host::ledger::{Ledger, LedgerError};
-use host::namespace::{Namespace, NamespaceError};
-use host::relay::{Relay, RelayError};
 use lab::deploy::{self, Deployment, deploy};
 use lab::error::LabError;
 use lab::file::Lab;
-use lab::plan;
 use model::{Applied, Change, Fault, Region};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use services::metadata;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -39,6 +34,7 @@ use crate::{Failure, Outcome};
 
 use agent::{Agent, AgentError};
 use cloud::Cloud;
+use servers::Servers;
 
 /// How long a daemon that failed waits for somebody to hear why.
 const LAST_WORDS: Duration = Duration::from_secs(30);
@@ -64,16 +60,6 @@ enum DaemonError {
     Kernel(#[from] KernelError),
     #[error(transparent)]
     Agent(#[from] AgentError),
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
-    #[error(transparent)]
-    Fabric(#[from] host::fabric::FabricError),
-    #[error(transparent)]
-    Relay(#[from] RelayError),
-    #[error(transparent)]
-    Metadata(#[from] metadata::ServeError),
-    #[error("the metadata service cannot listen: {0}")]
-    MetadataAddress(io::Error),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error(transparent)]
@@ -110,8 +96,6 @@ struct Stage {
 struct Daemon {
     cloud: Arc<Cloud>,
     agent: JoinHandle<()>,
-    _relay: Relay,
-    _metadata: metadata::Server,
     _api: ec2::Server,
 }
 
@@ -193,23 +177,19 @@ fn rise(
     let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store));
     let watch = cloud.store.watch();
     let kernel = Linux::open(Ledger::open(&dir.path)?)?;
-    let mut agent =
-        Agent { cloud: Arc::clone(&cloud), kernel, lock, watch, compiled: 0, remade: Default::default() };
+    let mut agent = Agent {
+        cloud: Arc::clone(&cloud),
+        kernel,
+        lock,
+        watch,
+        compiled: 0,
+        remade: Default::default(),
+        servers: Servers::default(),
+    };
     progress(format!("cloud: {} resources in {key}", cloud.deployment.physical.len()));
 
     // The first round makes the namespaces that everything else stands in.
     agent.round()?;
-    let fabric = Fabric::start(
-        &Namespace::open(&cloud.names.fabric())?,
-        Engine::new(Arc::clone(&cloud.now().tables), random()?),
-    )?;
-    // Nobody else sets it.
-    let _ = cloud.fabric.set(fabric);
-    let segments = Namespace::open(&plan::segments_namespace(&cloud.lab.name))?;
-    let relay = Relay::start(&segments, plan::relay_links(&cloud.lab))?;
-    let at = std::net::SocketAddrV4::new(engine::METADATA, 80);
-    let metadata = Namespace::open(&cloud.names.services())?.run(|| TcpListener::bind(at))?;
-    let metadata = metadata::serve(metadata.map_err(DaemonError::MetadataAddress)?, Arc::clone(&cloud) as _)?;
     progress(format!("network: {} ports", cloud.now().ports.len()));
 
     let deadline = Instant::now() + BOOT;
@@ -229,7 +209,7 @@ fn rise(
     progress(format!("EC2 endpoint: http://{address}"));
     let named = std::thread::Builder::new().name("agent".to_owned());
     let agent = named.spawn(move || agent.run()).map_err(DaemonError::Thread)?;
-    Ok(Daemon { cloud, agent, _relay: relay, _metadata: metadata, _api: api })
+    Ok(Daemon { cloud, agent, _api: api })
 }
 
 impl Daemon {

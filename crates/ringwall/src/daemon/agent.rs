@@ -26,6 +26,7 @@ use wire::Mac;
 
 use super::cloud::Cloud;
 use super::random;
+use super::servers::Servers;
 use crate::labs::Locked;
 
 /// The servers' end of the link between them and the fabric, and the fabric's.
@@ -62,6 +63,12 @@ pub(super) enum AgentError {
     Machine(#[from] MachineError),
     #[error(transparent)]
     Fabric(#[from] host::fabric::FabricError),
+    #[error(transparent)]
+    Relay(#[from] host::relay::RelayError),
+    #[error(transparent)]
+    Metadata(#[from] services::metadata::ServeError),
+    #[error("the metadata service cannot listen: {0}")]
+    MetadataAddress(std::io::Error),
     #[error("machine {name} could not be set up: {message}")]
     MachineFailed { name: String, message: String },
     #[error("there is no link {0} in the fabric")]
@@ -99,6 +106,7 @@ pub(super) struct Agent {
     pub(super) compiled: u64,
     /// The namespaces and names of links that were made, until their machine is told.
     pub(super) remade: BTreeSet<(String, String)>,
+    pub(super) servers: Servers,
 }
 
 impl Agent {
@@ -146,7 +154,9 @@ impl Agent {
     pub(super) fn round(&mut self) -> Result<bool, AgentError> {
         let regions = self.cloud.regions();
         let ports = self.network(&regions)?;
+        self.servers.stop_strays(&self.cloud)?;
         self.load(regions.clone(), ports)?;
+        self.servers.start(&self.cloud)?;
         // One machine's trouble holds up no other.
         let mut settled = Ok(true);
         let mut note = |found: Result<bool, AgentError>| match (&settled, found) {

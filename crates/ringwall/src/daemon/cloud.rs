@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use control::store::Store;
 use engine::Tables;
 use host::cloud::Names;
-use host::fabric::{Fabric, FabricError};
+use host::fabric::{Counted, Fabric, FabricError};
 use lab::deploy::Deployment;
 use lab::file::Lab;
 use model::Region;
@@ -24,8 +24,8 @@ pub(super) struct Cloud {
     pub(super) lab: Lab,
     pub(super) deployment: Deployment,
     pub(super) store: Arc<Store>,
-    /// Started once its namespace stands.
-    pub(super) fabric: OnceLock<Fabric>,
+    /// Started once its namespace stands, and again where that was made anew.
+    fabric: RwLock<Option<Fabric>>,
     /// Where the EC2 API listens, once it does.
     pub(super) endpoint: OnceLock<SocketAddr>,
     now: RwLock<Now>,
@@ -41,7 +41,7 @@ impl Cloud {
             lab,
             deployment,
             store,
-            fabric: OnceLock::new(),
+            fabric: RwLock::default(),
             endpoint: OnceLock::new(),
             now: RwLock::new(Now { regions: Vec::new(), tables, ports: Default::default() }),
             stopping: AtomicBool::new(false),
@@ -61,11 +61,22 @@ impl Cloud {
 
     /// Has the fabric decide by this.
     pub(super) fn set_now(&self, now: Now) -> Result<(), FabricError> {
-        if let Some(fabric) = self.fabric.get() {
+        if let Some(fabric) = self.fabric.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             fabric.load(Arc::clone(&now.tables))?;
         }
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(())
+    }
+
+    /// Has this fabric forward from now on, or none.
+    pub(super) fn set_fabric(&self, fabric: Option<Fabric>) {
+        *self.fabric.write().unwrap_or_else(PoisonError::into_inner) = fabric;
+    }
+
+    /// What the fabric has counted.
+    pub(super) fn counters(&self) -> Counted {
+        let fabric = self.fabric.read().unwrap_or_else(PoisonError::into_inner);
+        fabric.as_ref().and_then(|fabric| fabric.counters().ok()).unwrap_or_default()
     }
 
     pub(super) fn stop(&self) {

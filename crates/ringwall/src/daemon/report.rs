@@ -18,7 +18,7 @@ use crate::protocol::{HostStatus, InstanceStatus, MachineReport, Status};
 /// What stands in a cloud and around it.
 pub(super) fn status(cloud: &Cloud) -> Status {
     let now = cloud.now();
-    let counted = cloud.fabric.get().and_then(|fabric| fabric.counters().ok()).unwrap_or_default();
+    let counted = cloud.counters();
     let counters = counted.engine;
     let links: BTreeMap<_, _> = now.ports.iter().map(|(link, port)| (*port, link)).collect();
     let dropped = counters.ports.iter().filter(|(_, counted)| !counted.drops.is_empty());
