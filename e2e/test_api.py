@@ -292,7 +292,7 @@ def test_every_filter_that_an_answer_shows_finds_it(busy):
         ("describe_instances", "Reservations", {"private-ip-address": address, "vpc-id": busy.vpc}),
         ("describe_instances", "Reservations", {"image-id": IMAGE, "instance.group-id": busy.group}),
         ("describe_network_interfaces", "NetworkInterfaces", {"attachment.instance-id": busy.instance}),
-        ("describe_network_interfaces", "NetworkInterfaces", {"mac-address": eni["MacAddress"], "group-id": busy.group}),
+        ("describe_network_interfaces", "NetworkInterfaces", {"mac-address": eni["MacAddress"]}),
         ("describe_subnets", "Subnets", {"vpc-id": busy.vpc, "state": "available"}),
         ("describe_route_tables", "RouteTables", {"association.main": "true", "route.gateway-id": busy.gateway}),
         ("describe_internet_gateways", "InternetGateways", {"attachment.vpc-id": busy.vpc}),
@@ -381,15 +381,15 @@ def test_a_client_token_that_old_clients_do_not_know(serve):
 
 
 def test_what_is_needed_cannot_go(busy):
-    ec2 = busy.ec2
+    ec2, eni = busy.ec2, busy.interface
     for action, parameters, code in [
         ("DeleteVpc", {"VpcId": busy.vpc}, "DependencyViolation"),
         ("DeleteSubnet", {"SubnetId": busy.subnet}, "DependencyViolation"),
         ("DeleteInternetGateway", {"InternetGatewayId": busy.gateway}, "DependencyViolation"),
         ("DeleteRouteTable", {"RouteTableId": busy.table}, "DependencyViolation"),
         ("DeleteSecurityGroup", {"GroupId": busy.group}, "DependencyViolation"),
-        ("DeleteNetworkInterface", {"NetworkInterfaceId": busy.interface["NetworkInterfaceId"]}, "InvalidParameterValue"),
-        ("DetachNetworkInterface", {"AttachmentId": busy.interface["Attachment"]["AttachmentId"]}, "OperationNotPermitted"),
+        ("DeleteNetworkInterface", {"NetworkInterfaceId": eni["NetworkInterfaceId"]}, "InvalidParameterValue"),
+        ("DetachNetworkInterface", {"AttachmentId": eni["Attachment"]["AttachmentId"]}, "OperationNotPermitted"),
     ]:
         with refused(code):
             call(ec2, action, **parameters)
@@ -406,6 +406,8 @@ def test_what_is_there_cannot_come_again(busy):
     route = {"RouteTableId": busy.table, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": busy.gateway}
     same = {"GroupId": busy.group, "IpPermissions": [{"IpProtocol": "-1", "IpRanges": EVERYWHERE}]}
     launch = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "SubnetId": busy.subnet}
+    nowhere = {"RouteTableId": busy.table, "DestinationCidrBlock": "10.1.0.0/16"}
+    twin = {"VpcId": busy.vpc, "GroupName": "open", "Description": "x"}
     taken = busy.interface["PrivateIpAddress"]
     for action, parameters, code in [
         ("CreateVpc", {"CidrBlock": "10.0.0.0/8"}, "InvalidVpc.Range"),
@@ -415,9 +417,9 @@ def test_what_is_there_cannot_come_again(busy):
         ("AttachInternetGateway", {"InternetGatewayId": busy.gateway, "VpcId": other}, "Resource.AlreadyAssociated"),
         ("DetachInternetGateway", {"InternetGatewayId": busy.gateway, "VpcId": other}, "Gateway.NotAttached"),
         ("CreateRoute", route, "RouteAlreadyExists"),
-        ("CreateRoute", {**route, "DestinationCidrBlock": "10.1.0.0/16", "GatewayId": GATEWAY}, "InvalidGatewayID.NotFound"),
-        ("DeleteRoute", {"RouteTableId": busy.table, "DestinationCidrBlock": "10.1.0.0/16"}, "InvalidRoute.NotFound"),
-        ("CreateSecurityGroup", {"VpcId": busy.vpc, "GroupName": "open", "Description": "x"}, "InvalidGroup.Duplicate"),
+        ("CreateRoute", {**nowhere, "GatewayId": GATEWAY}, "InvalidGatewayID.NotFound"),
+        ("DeleteRoute", nowhere, "InvalidRoute.NotFound"),
+        ("CreateSecurityGroup", twin, "InvalidGroup.Duplicate"),
         ("AuthorizeSecurityGroupIngress", same, "InvalidPermission.Duplicate"),
         ("RunInstances", {**launch, "PrivateIpAddress": taken}, "InvalidIPAddress.InUse"),
         ("RunInstances", {**launch, "PrivateIpAddress": "10.60.0.1"}, "InvalidParameterValue"),
@@ -503,27 +505,30 @@ def test_a_security_group_comes_and_goes(ec2):
     vpc = ec2.create_vpc(CidrBlock="10.70.0.0/16")["Vpc"]["VpcId"]
     group = ec2.create_security_group(VpcId=vpc, GroupName="web", Description="for the web")["GroupId"]
     ec2.get_waiter("security_group_exists").wait(GroupIds=[group])
-    permissions = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 81, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "d"}]}]
+    ranges = [{"CidrIp": "10.0.0.0/8", "Description": "old"}]
+    permissions = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 81, "IpRanges": ranges}]
     rule = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=permissions)["SecurityGroupRules"][0]
     assert (rule["FromPort"], rule["ToPort"], rule["CidrIpv4"], rule["IsEgress"]) == (80, 81, "10.0.0.0/8", False)
     id = rule["SecurityGroupRuleId"]
     ec2.update_security_group_rule_descriptions_ingress(
         GroupId=group, SecurityGroupRuleDescriptions=[{"SecurityGroupRuleId": id, "Description": "new"}]
     )
-    assert ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"][0]["Description"] == "new"
+    (rule,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
+    assert rule["Description"] == "new"
     (shown,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
     assert shown["IpPermissions"][0]["IpRanges"] == [{"CidrIp": "10.0.0.0/8", "Description": "new"}]
     assert shown["IpPermissionsEgress"][0]["IpProtocol"] == "-1"
     ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[id])
     assert ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"] == []
+    discard = {"IpProtocol": "tcp", "FromPort": 9, "ToPort": 9}
     for bad, code in [
-        ([{"IpProtocol": "tcp", "IpRanges": EVERYWHERE}], "InvalidParameterValue"),
-        ([{"IpProtocol": "tcp", "FromPort": 9, "ToPort": 8, "IpRanges": EVERYWHERE}], "InvalidParameterValue"),
-        ([{"IpProtocol": "tcp", "FromPort": 9, "ToPort": 9, "UserIdGroupPairs": [{"GroupId": GROUP}]}], "InvalidGroup.NotFound"),
-        ([{"IpProtocol": "tcp", "FromPort": 9, "ToPort": 9, "IpRanges": [{"CidrIp": "10.0.0.1/8x"}]}], "InvalidParameterValue"),
+        ({"IpProtocol": "tcp", "IpRanges": EVERYWHERE}, "InvalidParameterValue"),
+        ({**discard, "ToPort": 8, "IpRanges": EVERYWHERE}, "InvalidParameterValue"),
+        ({**discard, "UserIdGroupPairs": [{"GroupId": GROUP}]}, "InvalidGroup.NotFound"),
+        ({**discard, "IpRanges": [{"CidrIp": "10.0.0.1/8x"}]}, "InvalidParameterValue"),
     ]:
         with refused(code):
-            ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=bad)
+            ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[bad])
     ec2.delete_security_group(GroupId=group)
     with refused("InvalidGroup.NotFound"):
         ec2.delete_security_group(GroupId=group)

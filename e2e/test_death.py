@@ -18,6 +18,8 @@ from endpoint import IMAGE, Serve, in_state, instance, network, run, terminate
 
 KILLS = int(os.environ.get("RINGWALL_E2E_KILLS", "20"))
 WRITERS = 8
+# Of each writer: what it has at most of each kind, and how long it rests between two things, in seconds.
+ENOUGH, PACE = 250, 0.03
 TCP_5201 = [{"IpProtocol": "tcp", "FromPort": 5201, "ToPort": 5201, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 ALL = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 
@@ -120,7 +122,7 @@ def test_a_daemon_that_is_killed_on_its_first_way_up_starts_again(mortal, tenth)
 
 
 class Writer(threading.Thread):
-    """Asks for changes as fast as they are answered, and remembers what was answered."""
+    """Asks for changes one after another, and remembers what was answered."""
 
     def __init__(self, serve, net, number):
         super().__init__(name=f"writer-{number}")
@@ -160,7 +162,16 @@ class Writer(threading.Thread):
         count = 0
         while not self.over.is_set():
             count += 1
-            self.random.choice([self.interface, self.group, self.deletion])(f"w{self.number}-{count}")
+            name = f"w{self.number}-{count}"
+            what = self.random.choice([self.interface, self.group, self.deletion])
+            # There are quotas: who has enough asks for what it has once more, or lets it come and go.
+            if what == self.interface and len(self.tokens) >= ENOUGH:
+                self.interface(self.random.choice(list(self.tokens)))
+            elif what == self.group and len(self.tried) >= ENOUGH:
+                self.deletion(name)
+            else:
+                what(name)
+            time.sleep(PACE)
 
     def interface(self, token):
         """One interface by a token, which is asked for until it is answered, and sometimes after."""
