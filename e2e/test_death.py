@@ -19,7 +19,7 @@ from endpoint import IMAGE, Serve, in_state, instance, network, run, terminate
 KILLS = int(os.environ.get("RINGWALL_E2E_KILLS", "20"))
 WRITERS = 8
 # Of each writer: what it has at most of each kind, and how long it rests between two things, in seconds.
-ENOUGH, PACE = 250, 0.03
+ENOUGH, PACE = 100, 0.03
 TCP_5201 = [{"IpProtocol": "tcp", "FromPort": 5201, "ToPort": 5201, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 ALL = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 

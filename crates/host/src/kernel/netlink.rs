@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{
-    BridgeStpState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use rtnetlink::packet_route::route::{
@@ -121,7 +121,9 @@ pub(super) async fn neighbors(
 }
 
 pub(super) async fn create_bridge(handle: &Handle, bridge: &str) -> Result<(), Error> {
-    let message = LinkBridge::new(bridge).stp_state(BridgeStpState::Disabled).build();
+    // A bridge that snoops joins a multicast group itself, and so speaks on a segment where only hosts should.
+    let quiet = InfoBridge::MulticastSnooping(false);
+    let message = LinkBridge::new(bridge).stp_state(BridgeStpState::Disabled).append_info_data(quiet).build();
     handle.link().add(message).execute().await
 }
 
