@@ -31,6 +31,16 @@ impl Names {
         self.of_member("services")
     }
 
+    /// Where the segments' bridges stand, and where the relay runs.
+    pub fn segments(&self) -> String {
+        self.of_member("segments")
+    }
+
+    /// The namespace of a host of the world.
+    pub fn of_host(&self, name: &str) -> String {
+        self.of_member(name)
+    }
+
     /// The namespace of an instance.
     pub fn of_instance(&self, instance: InstanceId) -> String {
         self.of_member(&instance.to_string())

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use host::cloud::Names;
 use host::plan::{End, NamespacePlan, Plan, Route, Veth};
 use host::relay::RelayLink;
 use wire::Mac;
@@ -28,34 +29,19 @@ pub const UPLINK: &str = "uplink0";
 /// The MTU of everything outside the cloud, in bytes.
 pub const WORLD_MTU: u32 = 1500;
 
-/// The namespace that one member of a lab is pinned under.
-pub fn namespace(lab: &str, member: &str) -> String {
-    format!("rw-{lab}-{member}")
-}
-
-/// The namespace where the cloud's ports stand.
-pub fn fabric_namespace(lab: &str) -> String {
-    namespace(lab, "fabric")
-}
-
-/// The namespace where the segments' bridges stand, and where the relay runs.
-pub fn segments_namespace(lab: &str) -> String {
-    namespace(lab, "segments")
-}
-
 /// The namespaces and links of the world, and the uplink. The cloud's own come on top.
 pub fn world_plan(lab: &Lab) -> Plan {
     let bridges = lab.world.segments.keys().map(|segment| bridge(segment)).collect();
     let segments = NamespacePlan { bridges, ..NamespacePlan::default() };
     let mut plan = Plan {
         namespaces: BTreeMap::from([
-            (segments_namespace(&lab.name), segments),
-            (fabric_namespace(&lab.name), NamespacePlan::default()),
+            (Names::of(&lab.name).segments(), segments),
+            (Names::of(&lab.name).fabric(), NamespacePlan::default()),
         ]),
         veths: vec![uplink(lab)],
     };
     for host in lab.world.hosts.values() {
-        plan.namespaces.insert(namespace(&lab.name, &host.name), host_plan(host));
+        plan.namespaces.insert(Names::of(&lab.name).of_host(&host.name), host_plan(host));
         for interface in host.interfaces.values() {
             plan.veths.extend(link(lab, host, interface));
         }
@@ -97,13 +83,13 @@ pub fn interface_mac(lab: &Lab, host: &Host, interface: &Interface) -> Mac {
 
 fn uplink(lab: &Lab) -> Veth {
     let fabric = End {
-        namespace: fabric_namespace(&lab.name),
+        namespace: Names::of(&lab.name).fabric(),
         link: UPLINK.to_owned(),
         mac: Some(uplink_mac(lab)),
         bridge: None,
     };
     let port = End {
-        namespace: segments_namespace(&lab.name),
+        namespace: Names::of(&lab.name).segments(),
         link: UPLINK.to_owned(),
         mac: None,
         bridge: Some(bridge(INTERNET)),
@@ -131,13 +117,13 @@ fn host_plan(host: &Host) -> NamespacePlan {
 /// The one or two veth pairs from a host's interface to its segment's bridge.
 fn link(lab: &Lab, host: &Host, interface: &Interface) -> Vec<Veth> {
     let own = End {
-        namespace: namespace(&lab.name, &host.name),
+        namespace: Names::of(&lab.name).of_host(&host.name),
         link: interface.name.clone(),
         mac: Some(interface_mac(lab, host, interface)),
         bridge: None,
     };
     let end = |prefix, bridge| End {
-        namespace: segments_namespace(&lab.name),
+        namespace: Names::of(&lab.name).segments(),
         link: link_name(prefix, lab, host, interface),
         mac: None,
         bridge,

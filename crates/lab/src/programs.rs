@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use host::cloud::Names;
 use host::machine::MachineSpec;
 use ipnet::Ipv4Net;
 
 use crate::deploy::Deployment;
 use crate::file::Lab;
-use crate::plan::namespace;
 use crate::template::ResourceType;
 use crate::world::{Masquerade, Member, Tunnel, TunnelEnd};
 
@@ -37,7 +37,7 @@ pub fn host_machines(lab: &Lab, deployment: &Deployment, directory: &Path) -> Ve
         MachineSpec {
             name: name.clone(),
             hostname: name.clone(),
-            namespace: namespace(&lab.name, name),
+            namespace: Names::of(&lab.name).of_host(name),
             state_dir: directory.join(name),
             files: BTreeMap::from([NO_RESOLVER.map(str::to_owned).into()]),
             reboots: 0,

@@ -1,20 +1,15 @@
 //! `ringwall serve`: the EC2 endpoint of a cloud without a world around it.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use lab::file::{Lab, is_lab_name};
 
 use crate::flags::ServeFlags;
-use crate::labs::{LabDir, Locked};
+use crate::labs::LabDir;
 use crate::{Failure, Outcome, daemon};
 
 /// The cloud's name when no state directory is given.
 const NAME: &str = "serve";
-
-/// How long the lock of a daemon that is dead may be held, and how often to look.
-const HANDOVER: Duration = Duration::from_secs(2);
-const GLANCE: Duration = Duration::from_millis(10);
 
 /// Serves until it is told to stop.
 pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
@@ -28,22 +23,11 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;
     dir.create()?;
     let gate = super::lab::enter(&dir)?;
-    let lock = lock_soon(&dir)?;
+    let lock = dir.lock_after_death()?;
     drop(gate);
     let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
     let lab = Lab::without_world(&dir.name, flags.pool);
     daemon::serve(dir, lock, lab, listener)
-}
-
-/// The directory's lock: of a daemon that was killed, a machine on its way up may hold it a moment longer.
-fn lock_soon(dir: &LabDir) -> Result<Option<Locked>, Failure> {
-    let deadline = Instant::now() + HANDOVER;
-    loop {
-        match dir.lock()? {
-            None if Instant::now() < deadline => std::thread::sleep(GLANCE),
-            locked => return Ok(locked),
-        }
-    }
 }
 
 fn named_by(path: &std::path::Path) -> Result<LabDir, Failure> {

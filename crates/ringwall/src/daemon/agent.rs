@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use control::store::{CommitError, StoreError, Watch, Woken};
 use engine::{Fabric as Ports, InterfaceKey, PortId, Services, Tables, Uplink};
-use host::cloud::{self, Names};
+use host::cloud;
 use host::kernel::Linux;
 use host::machine::{self, MachineError, MachineSpec, MachineStatus};
 use host::namespace::{Namespace, NamespaceError};
@@ -360,7 +360,7 @@ fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> Mach
     let id = instance.id.to_string();
     MachineSpec {
         hostname: interface.map_or_else(|| id.clone(), |interface| interface.host_name()),
-        namespace: Names::of(&cloud.lab.name).of_instance(instance.id),
+        namespace: cloud.names.of_instance(instance.id),
         state_dir: cloud.dir.machine(&id),
         files: cloud.lab.image(instance.image).map(|image| image.files).unwrap_or_default(),
         reboots: instance.reboots,

@@ -88,7 +88,7 @@ fn hosts(cloud: &Cloud) -> Vec<HostStatus> {
         name: host.name.clone(),
         kind: host.kind.to_string(),
         addresses: host.interfaces.values().map(|interface| interface.address.addr()).collect(),
-        machine: report(lab::plan::namespace(&cloud.lab.name, &host.name), &cloud.dir.machine(&host.name)),
+        machine: report(cloud.names.of_host(&host.name), &cloud.dir.machine(&host.name)),
     });
     hosts.collect()
 }

@@ -63,7 +63,7 @@ impl Servers {
 fn namespaces(cloud: &Cloud) -> Result<[Namespace; 3], AgentError> {
     Ok([
         Namespace::open(&cloud.names.fabric())?,
-        Namespace::open(&plan::segments_namespace(&cloud.lab.name))?,
+        Namespace::open(&cloud.names.segments())?,
         Namespace::open(&cloud.names.services())?,
     ])
 }
