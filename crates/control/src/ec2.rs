@@ -4,12 +4,14 @@
 
 mod action;
 mod caller;
+mod credentials;
 mod error;
 mod filter;
 mod http;
 mod page;
 mod query;
 mod server;
+mod sigv4;
 mod time;
 mod xml;
 
@@ -22,9 +24,11 @@ use model::{Applied, Change, ImageId, Region, RegionKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use credentials::{Credentials, CredentialsError, Problem};
 pub(crate) use error::Error;
 pub use http::{HttpRequest, HttpResponse};
 pub use server::{ServeError, Server, serve};
+pub(crate) use sigv4::Refusal;
 pub(crate) use xml::{Unfit, document};
 
 use crate::store::{ClientToken, Store, Transaction};
@@ -41,6 +45,8 @@ pub struct Settings {
     pub pool: Option<Ipv4Net>,
     /// What instances can run.
     pub images: Vec<Image>,
+    /// By whom requests must be signed; without them, they need not be.
+    pub credentials: Option<Credentials>,
 }
 
 /// A machine image.
@@ -101,9 +107,14 @@ impl Api {
     }
 
     fn answer(&self, request: &HttpRequest, id: &str) -> Result<HttpResponse, Error> {
-        let key = caller::region(request.header("authorization"), request.query.as_bytes())?;
         let mut parameters = Parameters::parse(request.query.as_bytes(), &request.body)?;
         let version = parameters.take("Version");
+        let service = if version.as_deref() == Some(sts::VERSION) { "sts" } else { "ec2" };
+        let credentials = self.settings.credentials.as_ref();
+        let key = match caller::identify(request, credentials, service, time::now()) {
+            Err(refusal) if service == "sts" => return Ok(sts::refused(&refusal, id)?),
+            identified => identified?,
+        };
         let action = parameters.take("Action").ok_or(Error::MissingAction)?;
         tracing::debug!(%action, region = %key.region.0, "asked");
         match version.as_deref() {

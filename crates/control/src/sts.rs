@@ -3,7 +3,7 @@
 use model::AccountId;
 use serde::Serialize;
 
-use crate::ec2::{HttpResponse, Unfit, document};
+use crate::ec2::{HttpResponse, Refusal, Unfit, document};
 
 /// The version of the STS API that is spoken here.
 pub(crate) const VERSION: &str = "2011-06-15";
@@ -17,9 +17,7 @@ const NAMESPACE: &str = " xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
 pub(crate) fn handle(action: &str, account: &AccountId, request: &str) -> Result<HttpResponse, Unfit> {
     if action != "GetCallerIdentity" {
         let message = format!("Could not find operation {action} for version {VERSION}");
-        let error = Problem { r#type: "Sender", code: "InvalidAction", message };
-        let document = document("ErrorResponse", NAMESPACE, &ErrorResponse { error, request_id: request })?;
-        return Ok(HttpResponse::xml(400, document));
+        return problem(400, "InvalidAction", message, request);
     }
     let result = Identity {
         arn: format!("arn:aws:iam::{}:root", account.0),
@@ -28,6 +26,21 @@ pub(crate) fn handle(action: &str, account: &AccountId, request: &str) -> Result
     };
     let answer = Answer { result, response_metadata: Metadata { request_id: request } };
     Ok(HttpResponse::xml(200, document("GetCallerIdentityResponse", NAMESPACE, &answer)?))
+}
+
+/// Answers who did not sign as they must.
+///
+/// # Errors
+/// There is no document.
+pub(crate) fn refused(refusal: &Refusal, request: &str) -> Result<HttpResponse, Unfit> {
+    let (code, status) = refusal.of_sts();
+    problem(status, code, refusal.to_string(), request)
+}
+
+fn problem(status: u16, code: &'static str, message: String, request: &str) -> Result<HttpResponse, Unfit> {
+    let error = Problem { r#type: "Sender", code, message };
+    let document = document("ErrorResponse", NAMESPACE, &ErrorResponse { error, request_id: request })?;
+    Ok(HttpResponse::xml(status, document))
 }
 
 #[derive(Serialize)]

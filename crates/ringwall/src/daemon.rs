@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ::control::ec2::{self, Api, Image, Settings};
+use ::control::ec2::{self, Api, Credentials, Image, Settings};
 use ::control::store::{CommitError, Options, Store, StoreError, Transaction};
 use host::kernel::{KernelError, Linux};
 use host::ledger::{Ledger, LedgerError};
@@ -104,8 +104,14 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
     // SAFETY: the parent opened this file for us and told us its number; nobody else here knows it.
     let lock = Locked::adopt(File::from(unsafe { OwnedFd::from_raw_fd(flags.lock_fd) }));
     let dir = LabDir { name: flags.name.clone(), path: flags.dir.clone() };
+    let credentials = flags.credentials_fd.map(|fd| {
+        // SAFETY: as for the lock. It is closed here: no machine is to inherit it.
+        let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        Credentials::read(&mut file, Path::new("the credentials"))
+    });
+    let credentials = credentials.transpose()?;
     let listener = first_free(flags.listen).map_err(Failure::file(&dir.path));
-    live(dir, lock, listener?, LAST_WORDS, |dir| {
+    live(dir, lock, listener?, credentials, LAST_WORDS, |dir| {
         let mut lab = Lab::load(&flags.file)?;
         lab.name.clone_from(&dir.name);
         Ok(lab)
@@ -113,15 +119,22 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
 }
 
 /// Runs the daemon of a cloud that has no world around it, in the foreground.
-pub(crate) fn serve(dir: LabDir, lock: Locked, lab: Lab, listener: TcpListener) -> Outcome {
+pub(crate) fn serve(
+    dir: LabDir,
+    lock: Locked,
+    lab: Lab,
+    listener: TcpListener,
+    credentials: Option<Credentials>,
+) -> Outcome {
     // Its words are on the terminal already.
-    live(dir, lock, listener, Duration::ZERO, |_| Ok(lab))
+    live(dir, lock, listener, credentials, Duration::ZERO, |_| Ok(lab))
 }
 
 fn live(
     dir: LabDir,
     mut lock: Locked,
     listener: TcpListener,
+    credentials: Option<Credentials>,
     last_words: Duration,
     lab: impl FnOnce(&LabDir) -> Result<Lab, DaemonError>,
 ) -> Outcome {
@@ -142,7 +155,8 @@ fn live(
     stop_on_signals(&shared).map_err(Failure::file(&dir.path))?;
 
     let fresh = !dir.deployment().exists();
-    match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, &|words| shared.progress(words))) {
+    let progress = |words| shared.progress(words);
+    match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, credentials, &progress)) {
         Ok(daemon) => {
             shared.end(Ok(Arc::clone(&daemon.cloud)));
             shared.wait_for_stop(None);
@@ -169,12 +183,13 @@ fn rise(
     lab: Lab,
     lock: Locked,
     listener: TcpListener,
+    credentials: Option<Credentials>,
     progress: &dyn Fn(String),
 ) -> Result<Daemon, DaemonError> {
     let store = Arc::new(Store::open(&dir.path, Options::default())?);
     let deployment = deployment(dir, &lab, &store)?;
     let key = lab.region.clone();
-    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store));
+    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store, credentials.is_some()));
     let watch = cloud.store.watch();
     let kernel = Linux::open(Ledger::open(&dir.path)?)?;
     let mut agent = Agent {
@@ -201,7 +216,7 @@ fn rise(
     }
     progress("machines: all running".to_owned());
 
-    let api = Api::new(Arc::clone(&cloud.store), settings(&cloud.lab));
+    let api = Api::new(Arc::clone(&cloud.store), settings(&cloud.lab, credentials));
     let address =
         listener.local_addr().map_err(|error| DaemonError::Listen(([0, 0, 0, 0], 0).into(), error))?;
     let api = ec2::serve(listener, move |request| api.handle(request))?;
@@ -266,7 +281,7 @@ impl deploy::Cloud for InStore<'_, '_> {
     }
 }
 
-fn settings(lab: &Lab) -> Settings {
+fn settings(lab: &Lab, credentials: Option<Credentials>) -> Settings {
     let host = lab::file::HOST_IMAGE.parse().ok();
     let ids = host.into_iter().chain(lab.images.keys().copied());
     let images = ids.map(|id| Image {
@@ -276,7 +291,7 @@ fn settings(lab: &Lab) -> Settings {
         architecture: std::env::consts::ARCH.replace("aarch64", "arm64"),
         created: 0,
     });
-    Settings { pool: Some(lab.world.internet.pool), images: images.collect() }
+    Settings { pool: Some(lab.world.internet.pool), images: images.collect(), credentials }
 }
 
 /// The address, or with a port that is taken the next free one.

@@ -78,16 +78,28 @@ pub(crate) struct UpFlags {
     /// The lab's name, instead of the one in the file.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Where to listen for EC2 API requests, or on the next free port.
+    /// Where to listen for EC2 API requests, or on the next free port. Loopback only, unless with --credentials.
     #[arg(long, default_value = "127.0.0.1:4566")]
     pub(crate) listen: SocketAddr,
+    /// Answer only requests signed with a key in this file. Read once, at the start.
+    ///
+    /// It is in the format of AWS's shared credentials file: profiles with aws_access_key_id, aws_secret_access_key and,
+    /// if the account is not 000000000000, aws_account_id. Nobody but its owner may have access to it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeFlags {
-    /// Where to listen for EC2 API requests. Loopback only: requests are not authenticated yet.
+    /// Where to listen for EC2 API requests. Loopback only, unless with --credentials.
     #[arg(long, default_value = "127.0.0.1:4566")]
     pub(crate) listen: SocketAddr,
+    /// Answer only requests signed with a key in this file. Read once, at the start.
+    ///
+    /// It is in the format of AWS's shared credentials file: profiles with aws_access_key_id, aws_secret_access_key and,
+    /// if the account is not 000000000000, aws_account_id. Nobody but its owner may have access to it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
     /// The directory that keeps the cloud's state; its name is the cloud's.
     #[arg(long)]
     pub(crate) state: Option<PathBuf>,
@@ -165,4 +177,7 @@ pub(crate) struct DaemonFlags {
     /// The open lock file that was handed over.
     #[arg(long)]
     pub(crate) lock_fd: i32,
+    /// The open credentials file that was handed over.
+    #[arg(long)]
+    pub(crate) credentials_fd: Option<i32>,
 }

@@ -76,9 +76,12 @@ pub(crate) enum Failure {
         /// Its file.
         from: String,
     },
-    /// Requests from beyond this machine would have to be authenticated.
+    /// The file of access keys is no good.
+    #[error(transparent)]
+    Credentials(#[from] control::ec2::CredentialsError),
+    /// Requests from beyond this machine have to be authenticated.
     #[error(
-        "{0} is not a loopback address: requests are not authenticated yet, so nobody else may make them"
+        "{0} is not a loopback address: there, requests must be signed; name a file of keys with --credentials"
     )]
     NotLoopback(std::net::SocketAddr),
     /// The address cannot be listened on.

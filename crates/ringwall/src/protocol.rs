@@ -46,6 +46,8 @@ pub(crate) struct Status {
     pub(crate) region: String,
     /// Where the EC2 API listens.
     pub(crate) endpoint: Option<SocketAddr>,
+    /// Whether it answers signed requests only.
+    pub(crate) signed: bool,
     pub(crate) instances: Vec<InstanceStatus>,
     pub(crate) hosts: Vec<HostStatus>,
     /// Connections that the fabric tracks.

@@ -25,7 +25,8 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
     print(|out| {
         writeln!(out, "lab {} ({})", status.name, status.region)?;
         if let Some(endpoint) = status.endpoint {
-            writeln!(out, "EC2 endpoint: http://{endpoint}")?;
+            let signed = if status.signed { ", for signed requests" } else { "" };
+            writeln!(out, "EC2 endpoint: http://{endpoint}{signed}")?;
         }
         let mut rows =
             vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "NAMESPACE"].map(str::to_owned)];

@@ -4,6 +4,7 @@ use model::Fault;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::sigv4::Refusal;
 use super::xml::{self, Unfit};
 use crate::store::{CommitError, StoreError};
 
@@ -100,9 +101,9 @@ pub(crate) enum Error {
     /// `IdempotentParameterMismatch`
     #[error("The client token was used before with other parameters.")]
     IdempotentParameterMismatch,
-    /// `AuthFailure`
-    #[error("{0}")]
-    AuthFailure(&'static str),
+    /// Nobody knows whose request it is; each reason has its own code.
+    #[error(transparent)]
+    Signature(#[from] Refusal),
     /// `Unavailable`: nothing can be stored at the moment.
     #[error("{0}")]
     Store(StoreError),
@@ -141,7 +142,7 @@ impl Error {
             Error::InsufficientAddressCapacity(_) => "InsufficientAddressCapacity",
             Error::InvalidKeyFormat => "InvalidKey.Format",
             Error::IdempotentParameterMismatch => "IdempotentParameterMismatch",
-            Error::AuthFailure(_) => "AuthFailure",
+            Error::Signature(refusal) => refusal.of_ec2().0,
             Error::Store(_) => "Unavailable",
             Error::Result(_) | Error::Answer(_) | Error::Unexpected => "InternalError",
         }
@@ -150,7 +151,7 @@ impl Error {
     /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Error::AuthFailure(_) => 401,
+            Error::Signature(refusal) => refusal.of_ec2().1,
             Error::DryRun => 412,
             Error::Result(_) | Error::Answer(_) | Error::Unexpected => 500,
             Error::Store(_) => 503,
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn status() {
         assert_eq!(Error::DryRun.status(), 412);
-        assert_eq!(Error::AuthFailure("").status(), 401);
+        assert_eq!(Error::from(Refusal::UnknownKey).status(), 401);
         assert_eq!(Error::InvalidNextToken.status(), 400);
         assert_eq!(Error::Store(StoreError::Closed).status(), 503);
     }

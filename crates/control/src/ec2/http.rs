@@ -29,8 +29,13 @@ pub struct HttpResponse {
 impl HttpRequest {
     /// The value of the first header of this name.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut named = self.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
-        named.next().map(|(_, value)| value.as_str())
+        self.all(name).next()
+    }
+
+    /// The values of all headers of this name, in their order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.headers.iter().filter(move |(header, _)| header.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
     }
 }
 

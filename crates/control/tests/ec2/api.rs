@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use control::ec2::{Api, HttpRequest, Image, Settings};
+use control::ec2::{Api, Credentials, HttpRequest, Image, Settings};
 use control::store::{Options, Store};
 use model::{AccountId, Region, RegionKey, RegionName};
 
@@ -22,6 +22,11 @@ pub(crate) struct Answer {
 
 impl Endpoint {
     pub(crate) fn new() -> Endpoint {
+        Endpoint::with(None)
+    }
+
+    /// One that answers only who signs with one of these.
+    pub(crate) fn with(credentials: Option<Credentials>) -> Endpoint {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(directory.path(), Options::default()).unwrap());
         let image = Image {
@@ -31,7 +36,8 @@ impl Endpoint {
             architecture: "x86_64".to_owned(),
             created: 0,
         };
-        let settings = Settings { pool: Some("203.0.113.0/29".parse().unwrap()), images: vec![image] };
+        let pool = Some("203.0.113.0/29".parse().unwrap());
+        let settings = Settings { pool, images: vec![image], credentials };
         Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
     }
 
@@ -74,7 +80,7 @@ impl Endpoint {
         self.store.region(&RegionKey { account, region })
     }
 
-    fn send(&self, request: HttpRequest) -> Answer {
+    pub(crate) fn send(&self, request: HttpRequest) -> Answer {
         let response = self.api.handle(&request);
         Answer { status: response.status, text: String::from_utf8(response.body).unwrap() }
     }

@@ -4,6 +4,7 @@
 
 mod any_request;
 mod api;
+mod signed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

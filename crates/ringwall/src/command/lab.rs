@@ -1,7 +1,8 @@
 //! `ringwall lab up`, `status`, `down`.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use ::lab::deploy::deploy;
 use ::lab::file::{Lab, is_lab_name};
+use control::ec2::Credentials;
 use model::Region;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::requirements;
 use crate::flags::UpFlags;
 use crate::labs::{Gate, LabDir, Locked, read_if_there};
-use crate::protocol::{Answer, Conversation, ProtocolError, Request};
+use crate::protocol::{Answer, Conversation, ProtocolError, Request, Status};
 use crate::{Failure, Outcome, show};
 
 /// How long a new daemon may take to open its socket.
@@ -35,9 +37,9 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
     }
     // A dry run: whatever the cloud or the world refuses is refused before anything is made.
     deploy(&lab, &mut Region::new(lab.region.clone(), 0))?;
-    if !flags.listen.ip().is_loopback() {
-        return Err(Failure::NotLoopback(flags.listen));
-    }
+    // Opened before the user becomes root of namespaces with other directories in them, and handed on open.
+    let credentials = flags.credentials.as_deref().map(open_credentials).transpose()?;
+    check_listen(flags.listen, credentials.as_ref().map(|(credentials, _)| credentials))?;
     requirements::check(&lab)?;
 
     let dir = LabDir::named(&lab.name)?;
@@ -56,7 +58,15 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
             }
             match follow(&dir) {
                 Err(Failure::Daemon(error)) => dir.lock_after_death()?.ok_or(error)?,
-                outcome => return outcome,
+                Ok(status) if status.signed != credentials.is_some() => {
+                    return Err(Failure::Refused(format!(
+                        "lab `{}` is up already, with{} credentials; end it first: ringwall lab down {}",
+                        dir.name,
+                        if status.signed { "" } else { "out" },
+                        dir.name,
+                    )));
+                }
+                status => return show::status(&status?).map(|()| 0),
             }
         }
     };
@@ -75,13 +85,14 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
     if fresh {
         std::fs::write(dir.source(), &source).map_err(Failure::file(&dir.source()))?;
     }
-    let daemon = start_daemon(&dir, &file, flags, lock)?;
+    let keys = credentials.map(|(_, file)| file);
+    let daemon = start_daemon(&dir, &file, flags.listen, lock, keys)?;
     match first_word(&dir, daemon).and_then(|()| follow(&dir)) {
         Err(failure) if fresh => {
             take_down(&dir)?;
             Err(failure)
         }
-        outcome => outcome,
+        status => show::status(&status?).map(|()| 0),
     }
 }
 
@@ -102,6 +113,20 @@ pub(crate) fn down(name: Option<&str>) -> Outcome {
     take_down(&dir)?;
     show::progress(&format!("lab {} is down", dir.name))?;
     Ok(0)
+}
+
+/// Refuses an address that others can reach, where nobody would have to sign.
+pub(super) fn check_listen(listen: SocketAddr, credentials: Option<&Credentials>) -> Result<(), Failure> {
+    match listen.ip().is_loopback() || credentials.is_some() {
+        true => Ok(()),
+        false => Err(Failure::NotLoopback(listen)),
+    }
+}
+
+/// Reads the keys, and keeps the file open for the daemon.
+fn open_credentials(path: &Path) -> Result<(Credentials, File), Failure> {
+    let mut file = File::open(path).map_err(Failure::file(path))?;
+    Ok((Credentials::read(&mut file, path)?, file))
 }
 
 fn take_down(dir: &LabDir) -> Result<(), Failure> {
@@ -135,13 +160,21 @@ fn other_lab(dir: &LabDir, standing: &str) -> Failure {
 }
 
 /// Starts the daemon, which inherits the lock, in a session of its own.
-fn start_daemon(dir: &LabDir, file: &Path, up: &UpFlags, lock: Locked) -> Result<Child, Failure> {
+fn start_daemon(
+    dir: &LabDir,
+    file: &Path,
+    listen: SocketAddr,
+    lock: Locked,
+    credentials: Option<File>,
+) -> Result<Child, Failure> {
     let log =
         OpenOptions::new().create(true).append(true).open(dir.log()).map_err(Failure::file(&dir.log()))?;
     let errors = log.try_clone().map_err(Failure::file(&dir.log()))?;
     let own = Path::new("/proc/self/exe");
-    fcntl_setfd(lock.file().as_fd(), FdFlags::empty()).map_err(|error| Failure::file(own)(error.into()))?;
-    let flags: [OsString; 11] = [
+    for file in [lock.file()].into_iter().chain(&credentials) {
+        fcntl_setfd(file.as_fd(), FdFlags::empty()).map_err(|error| Failure::file(own)(error.into()))?;
+    }
+    let mut flags: Vec<OsString> = vec![
         "daemon".into(),
         "--name".into(),
         dir.name.clone().into(),
@@ -150,10 +183,13 @@ fn start_daemon(dir: &LabDir, file: &Path, up: &UpFlags, lock: Locked) -> Result
         "--dir".into(),
         dir.path.clone().into(),
         "--listen".into(),
-        up.listen.to_string().into(),
+        listen.to_string().into(),
         "--lock-fd".into(),
         lock.file().as_raw_fd().to_string().into(),
     ];
+    if let Some(file) = &credentials {
+        flags.extend(["--credentials-fd".into(), file.as_raw_fd().to_string().into()]);
+    }
     let mut command = Command::new(own);
     command.args(flags).current_dir("/").stdin(Stdio::null()).stdout(log).stderr(errors);
     // SAFETY: setsid is async-signal-safe and touches no memory of ours.
@@ -181,13 +217,13 @@ fn first_word(dir: &LabDir, mut daemon: Child) -> Result<(), Failure> {
 }
 
 /// Shows the daemon's progress until all stands.
-fn follow(dir: &LabDir) -> Outcome {
+fn follow(dir: &LabDir) -> Result<Status, Failure> {
     let mut daemon = Conversation::open(&dir.socket())?;
     daemon.say(&Request::Follow)?;
     loop {
         match daemon.hear::<Answer>()? {
             Answer::Progress(words) => show::progress(&words)?,
-            Answer::Status(status) => return show::status(&status).map(|()| 0),
+            Answer::Status(status) => return Ok(status),
             other => return Err(refused(other)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use control::ec2::Credentials;
 use lab::file::{Lab, is_lab_name};
 
 use crate::flags::ServeFlags;
@@ -13,9 +14,8 @@ const NAME: &str = "serve";
 
 /// Serves until it is told to stop.
 pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
-    if !flags.listen.ip().is_loopback() {
-        return Err(Failure::NotLoopback(flags.listen));
-    }
+    let credentials = flags.credentials.as_deref().map(Credentials::load).transpose()?;
+    super::lab::check_listen(flags.listen, credentials.as_ref())?;
     let dir = match &flags.state {
         None => LabDir::named(NAME)?,
         Some(path) => named_by(path)?,
@@ -27,7 +27,7 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     drop(gate);
     let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
     let lab = Lab::without_world(&dir.name, flags.pool);
-    daemon::serve(dir, lock, lab, listener)
+    daemon::serve(dir, lock, lab, listener, credentials)
 }
 
 fn named_by(path: &std::path::Path) -> Result<LabDir, Failure> {

@@ -28,12 +28,20 @@ pub(super) struct Cloud {
     fabric: RwLock<Option<Fabric>>,
     /// Where the EC2 API listens, once it does.
     pub(super) endpoint: OnceLock<SocketAddr>,
+    /// Whether it answers signed requests only.
+    pub(super) signed: bool,
     now: RwLock<Now>,
     stopping: AtomicBool,
 }
 
 impl Cloud {
-    pub(super) fn new(dir: LabDir, lab: Lab, deployment: Deployment, store: Arc<Store>) -> Cloud {
+    pub(super) fn new(
+        dir: LabDir,
+        lab: Lab,
+        deployment: Deployment,
+        store: Arc<Store>,
+        signed: bool,
+    ) -> Cloud {
         let tables = Arc::new(Tables::compile([], &engine::Fabric::default(), 0, 0));
         Cloud {
             dir,
@@ -43,6 +51,7 @@ impl Cloud {
             store,
             fabric: RwLock::default(),
             endpoint: OnceLock::new(),
+            signed,
             now: RwLock::new(Now { regions: Vec::new(), tables, ports: Default::default() }),
             stopping: AtomicBool::new(false),
         }

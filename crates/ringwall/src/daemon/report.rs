@@ -34,6 +34,7 @@ pub(super) fn status(cloud: &Cloud) -> Status {
         name: cloud.lab.name.clone(),
         region: cloud.lab.region.to_string(),
         endpoint: cloud.endpoint.get().copied(),
+        signed: cloud.signed,
         instances: standing.map(|(region, instance)| instance_status(cloud, region, instance)).collect(),
         hosts: hosts(cloud),
         connections: counters.connections,
