@@ -31,8 +31,9 @@ ENVIRONMENT = {
 class Serve(Lab):
     """A cloud under `ringwall serve`, found by its name like any lab."""
 
-    def __init__(self, name, directory=None):
+    def __init__(self, name, directory=None, flags=()):
         super().__init__(name)
+        self.flags = list(map(str, flags))
         self.directory = pathlib.Path(directory or STATE / name)
         self.port = free_port()
         self.process = None
@@ -49,7 +50,8 @@ class Serve(Lab):
 
     @property
     def command(self):
-        return [str(RINGWALL), "serve", "--listen", f"127.0.0.1:{self.port}", "--state", str(self.directory)]
+        listen = f"127.0.0.1:{self.port}"
+        return [str(RINGWALL), "serve", "--listen", listen, "--state", str(self.directory), *self.flags]
 
     def spawn(self):
         """Starts the daemon without waiting for anything."""
