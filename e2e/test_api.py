@@ -91,6 +91,8 @@ CALLS = {
     "ModifyInstanceAttribute": {"InstanceId": INSTANCE, "SourceDestCheck": {"Value": False}},
     "ModifyInstanceMetadataOptions": {"InstanceId": INSTANCE, "HttpTokens": "required"},
     "ModifyNetworkInterfaceAttribute": {"NetworkInterfaceId": ENI, "Description": {"Value": "x"}},
+    "ModifySubnetAttribute": {"SubnetId": SUBNET, "MapPublicIpOnLaunch": {"Value": True}},
+    "ModifyVpcAttribute": {"VpcId": VPC, "EnableDnsSupport": {"Value": False}},
     "RebootInstances": {"InstanceIds": [INSTANCE]},
     "ReleaseAddress": {"AllocationId": ADDRESS},
     "ReplaceRoute": {"RouteTableId": TABLE, "DestinationCidrBlock": "0.0.0.0/0", "NetworkInterfaceId": ENI},
@@ -108,6 +110,8 @@ CALLS = {
 }
 # botocore knows no DryRun of these.
 NEVER_DRY = {
+    "ModifySubnetAttribute",
+    "ModifyVpcAttribute",
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
     "AssociateVpcCidrBlock",
@@ -186,12 +190,32 @@ def test_ids_that_are_none(empty, action):
 
 
 @pytest.mark.parametrize("action", sorted(CALLS.keys() - NEVER_DRY))
-def test_a_dry_run_does_nothing(serve, action):
+def test_a_dry_run_says_what_would_come_of_it_and_does_nothing(serve, action):
     ec2 = serve.ec2("zz-dry-1")
-    with refused("DryRunOperation"):
+    codes = {KINDS[kind(id)][0] for _, id in ids(CALLS[action])} or {"DryRunOperation"}
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
         call(ec2, action, **CALLS[action], DryRun=True)
+    assert caught.value.response["Error"]["Code"] in codes
     assert ec2.describe_vpcs()["Vpcs"] == ec2.describe_addresses()["Addresses"] == []
     assert ec2.describe_internet_gateways()["InternetGateways"] == ec2.describe_key_pairs()["KeyPairs"] == []
+
+
+def test_a_dry_run_of_what_would_be_done(busy):
+    ec2, image = busy.ec2, {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1}
+    before = [instance["InstanceId"] for r in ec2.describe_instances()["Reservations"] for instance in r["Instances"]]
+    for asked in (
+        lambda: ec2.run_instances(**image, SubnetId=busy.subnet, ClientToken="dry", DryRun=True),
+        lambda: ec2.create_subnet(VpcId=busy.vpc, CidrBlock="10.60.7.0/24", DryRun=True),
+        lambda: ec2.terminate_instances(InstanceIds=[busy.instance], DryRun=True),
+        lambda: ec2.describe_instances(InstanceIds=[busy.instance], DryRun=True),
+    ):
+        with refused("DryRunOperation"):
+            asked()
+    with refused("InvalidSubnet.Conflict"):
+        ec2.create_subnet(VpcId=busy.vpc, CidrBlock="10.60.0.0/24", DryRun=True)
+    after = [instance["InstanceId"] for r in ec2.describe_instances()["Reservations"] for instance in r["Instances"]]
+    assert after == before
+    assert instance(ec2, busy.instance)["State"]["Name"] == "running"
 
 
 @pytest.mark.parametrize("action", sorted(CALLS))
@@ -356,6 +380,7 @@ def test_client_tokens(ec2):
     first, second = (ec2.run_instances(**launch, ClientToken="token") for _ in range(2))
     assert first["ReservationId"] == second["ReservationId"]
     assert first["Instances"][0]["InstanceId"] == second["Instances"][0]["InstanceId"]
+    assert instance(ec2, first["Instances"][0]["InstanceId"])["ClientToken"] == "token"
     with refused("IdempotentParameterMismatch"):
         ec2.run_instances(**launch, TagSpecifications=other, ClientToken="token")
     reservations = ec2.describe_instances()["Reservations"]

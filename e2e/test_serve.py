@@ -309,6 +309,66 @@ def test_an_elastic_ip_comes_to_a_running_instance_and_goes(serve, ec2, launch):
     ec2.release_address(AllocationId=allocated["AllocationId"])
 
 
+def test_a_public_address_comes_with_the_launch_and_goes_with_the_stop(serve, ec2, net, launch):
+    subnet = ec2.create_subnet(VpcId=net.vpc, CidrBlock="10.60.8.0/24")["Subnet"]["SubnetId"]
+    ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True})
+    assert ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["MapPublicIpOnLaunch"]
+    one, other = launch(subnet=subnet, count=2)
+    shown = instance(ec2, one)
+    public = shown["PublicIpAddress"]
+    association = shown["NetworkInterfaces"][0]["Association"]
+    assert (association["PublicIp"], association["IpOwnerId"]) == (public, "amazon")
+    assert "AllocationId" not in association
+    assert metadata(serve, one, "meta-data/public-ipv4") == public
+    assert metadata(serve, one, "meta-data/public-hostname") is None
+    assert public not in {address["PublicIp"] for address in ec2.describe_addresses()["Addresses"]}
+    until(lambda: serve.pings(other, public), timeout=5)
+    with serve.capture(one, "eth0", "icmp") as capture:
+        assert serve.pings(other, public)
+        capture.wait_for("echo request")
+    assert (instance(ec2, other)["PublicIpAddress"], shown["PrivateIpAddress"]) in capture.addresses
+
+    # An Elastic IP takes its place, and leaves another one when it goes.
+    allocated = ec2.allocate_address(Domain="vpc")
+    associated = ec2.associate_address(AllocationId=allocated["AllocationId"], InstanceId=one)
+    assert instance(ec2, one)["PublicIpAddress"] == allocated["PublicIp"]
+    until(lambda: serve.pings(other, allocated["PublicIp"]), timeout=5)
+    assert not serve.pings(other, public)
+    ec2.disassociate_address(AssociationId=associated["AssociationId"])
+    public = instance(ec2, one)["PublicIpAddress"]
+    assert public != allocated["PublicIp"]
+    until(lambda: serve.pings(other, public), timeout=5)
+
+    ec2.stop_instances(InstanceIds=[one])
+    in_state(ec2, "stopped", one)
+    assert "PublicIpAddress" not in instance(ec2, one)
+    # Somebody else has it now, so the instance gets another one.
+    assert ec2.allocate_address(Address=public)["PublicIp"] == public
+    ec2.start_instances(InstanceIds=[one])
+    in_state(ec2, "running", one)
+    again = instance(ec2, one)["PublicIpAddress"]
+    assert again != public
+    until(lambda: serve.pings(other, again), timeout=5)
+    assert metadata(serve, one, "meta-data/public-ipv4") == again
+    for address in (allocated["PublicIp"], public):
+        found = ec2.describe_addresses(PublicIps=[address])["Addresses"][0]
+        ec2.release_address(AllocationId=found["AllocationId"])
+
+
+def test_an_instance_says_who_it_is(serve, ec2, launch):
+    key = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2jGX5l2zF4PCIbVNlqvR1Jr0G7Yw4oYp5WzHcQv0aB e2e"
+    ec2.import_key_pair(KeyName="who", PublicKeyMaterial=key)
+    one = launch(KeyName="who")
+    document = json.loads(metadata(serve, one, "dynamic/instance-identity/document"))
+    shown = instance(ec2, one)
+    assert (document["instanceId"], document["privateIp"]) == (one, shown["PrivateIpAddress"])
+    assert document["pendingTime"] == shown["LaunchTime"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert metadata(serve, one, "dynamic/instance-identity/signature") is None
+    assert metadata(serve, one, "meta-data/public-keys/") == "0=who"
+    assert metadata(serve, one, "meta-data/public-keys/0/openssh-key") == key.decode()
+    ec2.delete_key_pair(KeyName="who")
+
+
 def test_a_second_interface_comes_to_a_running_instance_and_goes(serve, ec2, net, launch):
     one = launch()
     eni = ec2.create_network_interface(SubnetId=net.subnet, Groups=[net.group])["NetworkInterface"]

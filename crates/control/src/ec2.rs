@@ -9,6 +9,7 @@ mod error;
 mod filter;
 mod http;
 mod page;
+mod pool;
 mod query;
 mod server;
 mod sigv4;
@@ -16,8 +17,8 @@ mod time;
 mod xml;
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use ipnet::Ipv4Net;
 use model::{Applied, Change, ImageId, Region, RegionKey};
@@ -33,6 +34,7 @@ pub(crate) use xml::{Unfit, document};
 
 use crate::store::{ClientToken, Store, Transaction};
 use crate::sts;
+use pool::Pool;
 use query::Parameters;
 
 /// The version of the EC2 API that is spoken here.
@@ -71,20 +73,12 @@ pub struct Api {
     settings: Settings,
     random: RandomState,
     requests: AtomicU64,
-    /// Held while a public address is chosen and allocated.
-    allocating: Mutex<()>,
 }
 
 impl Api {
     /// An API over `store`.
     pub fn new(store: Arc<Store>, settings: Settings) -> Api {
-        Api {
-            store,
-            settings,
-            random: RandomState::new(),
-            requests: AtomicU64::new(0),
-            allocating: Mutex::new(()),
-        }
+        Api { store, settings, random: RandomState::new(), requests: AtomicU64::new(0) }
     }
 
     /// Answers a request. A change is on disk before this returns, and that can take as long as a disk flush.
@@ -122,7 +116,8 @@ impl Api {
             Some(VERSION) | None => {}
             Some(other) => return Err(Error::NoSuchVersion(other.to_owned())),
         }
-        let call = Call { api: self, key, host: request.header("host").unwrap_or_default(), id };
+        let dry_run = action::is_dry_run(&mut parameters)?;
+        let call = Call { api: self, key, dry_run, host: request.header("host").unwrap_or_default(), id };
         action::run(&action, &call, parameters).map(|document| HttpResponse::xml(200, document))
     }
 
@@ -146,6 +141,8 @@ struct Call<'a> {
     api: &'a Api,
     /// Of which region.
     key: RegionKey,
+    /// Whether it is only to be said what would come of it.
+    dry_run: bool,
     /// What the client calls this endpoint.
     host: &'a str,
     /// The request's id.
@@ -157,17 +154,22 @@ impl Call<'_> {
         &self.api.settings
     }
 
+    fn pool(&self) -> Pool {
+        Pool(self.api.settings.pool)
+    }
+
     /// The region as it is now.
     fn region(&self) -> Arc<Region> {
         self.api.store.region(&self.key)
     }
 
-    /// Makes changes, all or none. They are on disk when this returns.
+    /// Makes changes, all or none. They are on disk when this returns. A dry run makes none: it ends in
+    /// [`Error::DryRun`] if they could be made.
     fn commit<R: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Transaction<'_>) -> Result<R, Error> + Send + 'static,
     ) -> Result<R, Error> {
-        Ok(self.api.store.commit(&self.key, change)?)
+        Ok(self.api.store.commit(&self.key, self.unless_dry(change))?)
     }
 
     /// Makes one change.
@@ -182,9 +184,21 @@ impl Call<'_> {
         change: impl FnOnce(&mut Transaction<'_>) -> Result<R, Error> + Send + 'static,
     ) -> Result<R, Error> {
         let Some(token) = token else { return self.commit(change) };
+        let change = self.unless_dry(change);
         let result = self.api.store.commit_once(&self.key, token, move |transaction| {
             serde_json::to_value(change(transaction)?).map_err(Error::Result)
         })?;
         serde_json::from_value(result).map_err(Error::Result)
+    }
+
+    fn unless_dry<R>(
+        &self,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<R, Error> + Send + 'static,
+    ) -> impl FnOnce(&mut Transaction<'_>) -> Result<R, Error> + Send + 'static {
+        let dry_run = self.dry_run;
+        move |transaction| {
+            let result = change(transaction)?;
+            if dry_run { Err(Error::DryRun) } else { Ok(result) }
+        }
     }
 }

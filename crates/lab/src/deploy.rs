@@ -2,6 +2,7 @@
 //!
 //! Nothing is made on the machine here, so a template that is refused half-way leaves only a `Region` to throw away.
 
+mod instance;
 mod physical;
 mod resources;
 mod security_group;
@@ -115,16 +116,20 @@ impl Maker<'_> {
         }
     }
 
-    /// The address of a new Elastic IP: the one that the lab file asks for, else the lowest that nobody has or
-    /// will ask for.
+    /// The address of a new Elastic IP: the one that the lab file asks for, else a free one.
     fn elastic_ip(&self, resource: &Resource) -> Result<Ipv4Addr, LabError> {
         let internet = &self.lab.world.internet;
         if let Some(asked) = internet.elastic_ips.get(&resource.logical) {
             return Ok(asked.address);
         }
+        self.free_address(resource)
+    }
+
+    /// The lowest public address that nobody has or will ask for.
+    fn free_address(&self, resource: &Resource) -> Result<Ipv4Addr, LabError> {
+        let internet = &self.lab.world.internet;
         let asked = internet.elastic_ips.values().map(|elastic_ip| elastic_ip.address);
-        let allocated = self.cloud.region().addresses().values().map(|address| address.public_ip);
-        let taken: BTreeSet<Ipv4Addr> = asked.chain(allocated).collect();
+        let taken: BTreeSet<Ipv4Addr> = asked.chain(self.cloud.region().public_addresses()).collect();
         let pool = internet.pool;
         let free = pool.hosts().find(|address| !taken.contains(address));
         free.ok_or_else(|| resource.place.error(WorldFault::PoolExhausted { pool }))
@@ -168,8 +173,17 @@ impl Maker<'_> {
         address.ok_or_else(|| end.place.error(WorldFault::NotDialable(end.on.name().to_owned(), needed)))
     }
 
+    /// That of an instance's first interface. Its other public address, if it has one, would not last.
     fn elastic_ip_of(&self, logical: &str) -> Option<Ipv4Addr> {
-        let physical = self.done.physical.get(logical)?;
-        physical.attribute(self.cloud.region(), "PublicIp")?.parse().ok()
+        let region = self.cloud.region();
+        let first = region.instances().get(&self.done.instance(logical)?)?.interfaces.first()?;
+        let private_ip = region.interfaces().get(first)?.private_ip;
+        let mut mapped = region.addresses().values().filter(|address| {
+            address
+                .association
+                .as_ref()
+                .is_some_and(|to| (to.interface, to.private_ip) == (*first, private_ip))
+        });
+        mapped.next().map(|address| address.public_ip)
     }
 }

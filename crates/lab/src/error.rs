@@ -200,8 +200,8 @@ pub enum WorldFault {
         /// The pool.
         pool: Ipv4Net,
     },
-    /// No address is left.
-    #[error("the pool {pool} has no address left for this Elastic IP")]
+    /// No address is left for an Elastic IP, or for an instance that gets one without.
+    #[error("the pool {pool} has no address left for this")]
     PoolExhausted {
         /// The pool.
         pool: Ipv4Net,

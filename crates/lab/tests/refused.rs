@@ -365,8 +365,8 @@ fn resources() {
         ),
         (
             "CidrBlock: 10.0.1.0/24",
-            "MapPublicIpOnLaunch: true, CidrBlock: 10.0.1.0/24",
-            "x.yaml:11:60: `MapPublicIpOnLaunch: true` is not supported: public addresses are Elastic IPs here",
+            "MapPublicIpOnLaunch: perhaps, CidrBlock: 10.0.1.0/24",
+            "x.yaml:11:60: `perhaps` is not true or false",
         ),
         (
             "VpcId: !Ref Vpc, CidrBlock",
@@ -411,7 +411,7 @@ fn resources() {
         (
             "InstanceType: m4.large",
             "InstanceType: m4.large\n          KeyName: k",
-            "x.yaml:26:11: property `KeyName` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, SourceDestCheck, UserData, MetadataOptions, Tags)",
+            "x.yaml:26:11: property `KeyName` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, NetworkInterfaces, SourceDestCheck, UserData, MetadataOptions, Tags)",
         ),
         (
             "InstanceType: m4.large",
@@ -429,6 +429,45 @@ fn resources() {
             "x.yaml:28:82: `Domain: standard` is not supported: only vpc is",
         ),
     ]);
+}
+
+#[test]
+fn interfaces_of_instances() {
+    let subnet = "          SubnetId: !Ref Subnet\n";
+    assert_refused(&[
+        (
+            "InstanceType: m4.large",
+            "InstanceType: m4.large\n          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet}]",
+            "x.yaml:27:21: Server: Network interfaces and an instance-level subnet ID, address or security groups \
+             may not be specified on the same request. (InvalidParameterCombination)",
+        ),
+        (
+            subnet,
+            "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, Ipv6AddressCount: 1}]\n",
+            "x.yaml:26:71: unknown key `Ipv6AddressCount` in a network interface (known: \
+             AssociatePublicIpAddress, DeleteOnTermination, Description, DeviceIndex, GroupSet, PrivateIpAddress, \
+             SubnetId)",
+        ),
+        (
+            subnet,
+            "          NetworkInterfaces: [{DeviceIndex: 1, SubnetId: !Ref Subnet}]\n",
+            "x.yaml:26:30: Server: The launch request must include a network interface at device index 0. \
+             (InvalidParameterValue)",
+        ),
+        (
+            subnet,
+            "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, AssociatePublicIpAddress: true}, \
+             {DeviceIndex: 1, SubnetId: !Ref Subnet}]\n",
+            "x.yaml:26:30: Server: The associatePublicIPAddress parameter cannot be specified when launching with \
+             multiple network interfaces. (InvalidParameterCombination)",
+        ),
+    ]);
+    // A tunnel's end dials what does not change.
+    let unsteady = GOOD
+        .replace(subnet, "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, AssociatePublicIpAddress: true}]\n")
+        .replace("Properties: {InstanceId: !Ref Server}", "Properties: {}");
+    let refusal = refusal(&unsteady).unwrap_or_default();
+    assert!(refusal.contains("an Elastic IP"), "{refusal}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Elastic IP addresses.
+//! Elastic IP addresses, and what they have in common with other public ones.
 
 use std::net::Ipv4Addr;
 
@@ -37,7 +37,17 @@ pub struct AddressAssociation {
 impl Region {
     /// The public address that a private address of an interface is mapped to.
     pub fn public_address_of(&self, interface: InterfaceId, private_ip: Ipv4Addr) -> Option<Ipv4Addr> {
-        self.address_of(interface, private_ip).map(|(address, _)| address.public_ip)
+        if let Some((address, _)) = self.address_of(interface, private_ip) {
+            return Some(address.public_ip);
+        }
+        let interface = self.interfaces.get(&interface)?;
+        interface.public_ip.filter(|_| interface.private_ip == private_ip)
+    }
+
+    /// All public addresses: Elastic IP addresses, and those that interfaces have without one.
+    pub fn public_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let elastic = self.addresses.values().map(|address| address.public_ip);
+        elastic.chain(self.interfaces.values().filter_map(|interface| interface.public_ip))
     }
 
     pub(crate) fn allocate_address(
@@ -45,16 +55,7 @@ impl Region {
         public_ip: Ipv4Addr,
         tags: Tags,
     ) -> Result<AllocationId, Fault> {
-        if public_ip.is_unspecified()
-            || public_ip.is_multicast()
-            || public_ip.is_broadcast()
-            || public_ip.is_loopback()
-        {
-            return Err(InvalidValue::PublicAddress(public_ip).into());
-        }
-        if self.addresses.values().any(|address| address.public_ip == public_ip) {
-            return Err(Fault::AddressInUse(public_ip));
-        }
+        self.can_be_public(public_ip)?;
         tag::check(&tags)?;
         self.quotas.allow(Quota::Addresses, self.addresses.len() + 1)?;
 
@@ -95,6 +96,10 @@ impl Region {
         }
 
         let before = before.map(|(address, _)| address.allocation);
+        // EC2 takes its own address back where an Elastic IP address comes.
+        if private_ip == on.private_ip {
+            self.release_public_address(interface);
+        }
         if let Some(address) = before.and_then(|before| self.addresses.get_mut(&before)) {
             address.association = None;
         }
@@ -125,8 +130,29 @@ impl Region {
 
     /// Whether any interface of the VPC has a public address.
     pub(crate) fn has_public_addresses(&self, vpc: VpcId) -> bool {
+        let mut inside = self.interfaces.values().filter(|interface| interface.vpc == vpc);
+        inside.any(|interface| interface.public_ip.is_some() || self.has_elastic_ip(interface.id))
+    }
+
+    /// Whether any private address of an interface has an Elastic IP address.
+    pub(crate) fn has_elastic_ip(&self, interface: InterfaceId) -> bool {
         let mut mapped = self.addresses.values().filter_map(|address| address.association.as_ref());
-        mapped.any(|to| self.interfaces.get(&to.interface).is_some_and(|interface| interface.vpc == vpc))
+        mapped.any(|to| to.interface == interface)
+    }
+
+    /// Whether somebody can have this public address.
+    pub(crate) fn can_be_public(&self, public_ip: Ipv4Addr) -> Result<(), Fault> {
+        if public_ip.is_unspecified()
+            || public_ip.is_multicast()
+            || public_ip.is_broadcast()
+            || public_ip.is_loopback()
+        {
+            return Err(InvalidValue::PublicAddress(public_ip).into());
+        }
+        if self.public_addresses().any(|taken| taken == public_ip) {
+            return Err(Fault::AddressInUse(public_ip));
+        }
+        Ok(())
     }
 
     /// Takes the public addresses from those private addresses of an interface that are chosen.

@@ -42,8 +42,6 @@ pub enum Applied {
     PrivateAddresses(Vec<Ipv4Addr>),
     /// A key pair.
     KeyPair(KeyPairId),
-    /// An instance.
-    Instance(InstanceId),
     /// The instances of one launch, in the order of their launch index.
     Instances {
         /// The launch.

@@ -3,7 +3,6 @@
 use crate::applied::Applied;
 use crate::change::Change;
 use crate::fault::Fault;
-use crate::instance::Launch;
 use crate::region::Region;
 
 impl Region {
@@ -23,6 +22,9 @@ impl Region {
             }
             Change::CreateSubnet { vpc, cidr, availability_zone, tags } => {
                 Applied::Subnet(self.create_subnet(vpc, cidr, availability_zone, tags)?)
+            }
+            Change::ModifySubnetAttribute { subnet, map_public_ip_on_launch } => {
+                done(self.modify_subnet_attribute(subnet, map_public_ip_on_launch)?)
             }
             Change::DeleteSubnet { subnet } => done(self.delete_subnet(subnet)?),
             Change::CreateInternetGateway { tags } => {
@@ -75,6 +77,9 @@ impl Region {
             }
             Change::DisassociateAddress { association } => done(self.disassociate_address(association)?),
             Change::ReleaseAddress { allocation } => done(self.release_address(allocation)?),
+            Change::AssignPublicAddress { interface, public_ip } => {
+                done(self.assign_public_address(interface, public_ip)?)
+            }
             Change::CreateNetworkInterface(new) => Applied::Interface(self.create_network_interface(new)?),
             Change::DeleteNetworkInterface { interface } => done(self.delete_network_interface(interface)?),
             Change::AttachNetworkInterface { interface, instance, device_index, time } => {
@@ -101,22 +106,6 @@ impl Region {
             Change::RunInstances(launch) => {
                 let (reservation, instances) = self.run_instances(launch)?;
                 Applied::Instances { reservation, instances }
-            }
-            Change::RunInstance {
-                image,
-                instance_type,
-                subnet,
-                private_ip,
-                groups,
-                source_dest_check,
-                user_data,
-                metadata,
-                tags,
-            } => {
-                let launch =
-                    Launch { user_data, metadata, tags, ..Launch::new(image, instance_type, subnet) };
-                let launch = launch.with_primary(private_ip, groups, source_dest_check);
-                Applied::Instance(self.run_instance(launch)?)
             }
             Change::StartInstance { instance, time } => self.start_instance(instance, time)?,
             Change::StopInstance { instance, time } => self.stop_instance(instance, time)?,

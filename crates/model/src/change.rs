@@ -7,16 +7,15 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    KeyPairId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
+    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
     VpcCidrAssociationId, VpcId,
 };
-use crate::instance::{InstanceAttribute, InstanceState, Launch, MetadataOptions};
+use crate::instance::{InstanceAttribute, InstanceState, Launch};
 use crate::interface::{InterfaceAttribute, NewInterface, SecondaryAddresses};
 use crate::route_table::RouteVia;
 use crate::rule::{Direction, Permission};
 use crate::tag::{TaggedResource, Tags};
-use crate::user_data;
 
 /// A change of a region's state. Named as EC2's actions are, where there is one. Gives `Applied::Nothing` where
 /// nothing else is said.
@@ -56,6 +55,13 @@ pub enum Change {
         availability_zone: Option<String>,
         /// Its tags.
         tags: Tags,
+    },
+    /// Changes what a subnet does for instances that are launched in it.
+    ModifySubnetAttribute {
+        /// The subnet.
+        subnet: SubnetId,
+        /// Whether they get a public address if they do not say otherwise.
+        map_public_ip_on_launch: bool,
     },
     /// Takes away a subnet without interfaces.
     DeleteSubnet {
@@ -223,6 +229,15 @@ pub enum Change {
         /// The address.
         allocation: AllocationId,
     },
+    /// Gives an interface the public address that it waits for, which is no Elastic IP address: see
+    /// [`awaits_public_address`](crate::Region::awaits_public_address). No action of EC2's: it is part of those that
+    /// let an interface wait.
+    AssignPublicAddress {
+        /// The interface.
+        interface: InterfaceId,
+        /// Which: the region has no pool of its own.
+        public_ip: Ipv4Addr,
+    },
     /// A network interface that is attached to nothing. Gives `Applied::Interface`.
     CreateNetworkInterface(NewInterface),
     /// Takes away a network interface that is attached to nothing, and the public addresses from it. Routes to it
@@ -292,28 +307,6 @@ pub enum Change {
     },
     /// One launch of one or more instances, in state pending. Gives `Applied::Instances`.
     RunInstances(Launch),
-    /// One instance with one network interface, in state pending, launched at second 0. Gives `Applied::Instance`.
-    RunInstance {
-        /// What it runs. Not looked up: images are the caller's.
-        image: ImageId,
-        /// Such as "t3.micro". Not looked up.
-        instance_type: String,
-        /// Where its interface is.
-        subnet: SubnetId,
-        /// The interface's address; the lowest free one if none is asked for.
-        private_ip: Option<Ipv4Addr>,
-        /// The interface's security groups in order; the VPC's default group if there are none.
-        groups: Vec<SecurityGroupId>,
-        /// Whether the interface is confined to its own addresses.
-        source_dest_check: bool,
-        /// At most 16 KiB, as the instance is to get it.
-        #[serde(with = "user_data")]
-        user_data: Option<Vec<u8>>,
-        /// How the metadata service answers it.
-        metadata: MetadataOptions,
-        /// Its tags.
-        tags: Tags,
-    },
     /// Starts a stopped instance. Gives `Applied::InstanceState`.
     StartInstance {
         /// The instance.

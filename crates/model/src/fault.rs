@@ -235,6 +235,11 @@ pub enum Fault {
         "A network interface or private address may not be specified when launching more than one instance"
     )]
     OneForSeveral,
+    /// `InvalidParameterCombination`: a public address was asked for, or declined, for one of several interfaces.
+    #[error(
+        "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces."
+    )]
+    PublicIpForSeveral,
     /// `CannotDelete`
     #[error("the specified group: \"{0}\" name: \"default\" cannot be deleted by a user")]
     DefaultGroup(SecurityGroupId),
@@ -290,6 +295,9 @@ pub enum NotPermitted {
     /// Detaching an instance's first interface.
     #[error("The network interface at device index 0 and networkCard index 0 cannot be detached.")]
     PrimaryInterface,
+    /// Giving a public address to an interface that does not wait for one.
+    #[error("The network interface '{0}' does not get a public IP address.")]
+    PublicAddress(InterfaceId),
     /// Terminating a protected instance.
     #[error(
         "The instance '{0}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try \

@@ -4,8 +4,8 @@ use ipnet::Ipv4Net;
 
 use crate::{
     AccountId, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId,
-    InternetGatewayId, MetadataOptions, NewInterface, Region, RegionKey, RegionName, RouteTableId,
-    SecurityGroupId, SubnetId, Tags, VpcId,
+    InternetGatewayId, Launch, NewInterface, Region, RegionKey, RegionName, RouteTableId, SecurityGroupId,
+    SubnetId, Tags, VpcId,
 };
 
 pub(crate) fn cidr(text: &str) -> Ipv4Net {
@@ -63,23 +63,17 @@ impl Network {
         fault
     }
 
-    pub(crate) fn launch(&self) -> Change {
-        Change::RunInstance {
-            image: "ami-00000000000000001".parse().unwrap(),
-            instance_type: "t3.micro".to_owned(),
-            subnet: self.subnet,
-            private_ip: None,
-            groups: Vec::new(),
-            source_dest_check: true,
-            user_data: None,
-            metadata: MetadataOptions::default(),
-            tags: tags("machine"),
-        }
+    pub(crate) fn launch(&self) -> Launch {
+        let image = "ami-00000000000000001".parse().unwrap();
+        let launch = Launch::new(image, "t3.micro".to_owned(), NewInterface::new(self.subnet));
+        Launch { tags: tags("machine"), ..launch }
     }
 
     pub(crate) fn instance(&mut self) -> (InstanceId, InterfaceId) {
-        match self.apply(self.launch()) {
-            Applied::Instance(id) => (id, self.region.instances()[&id].interfaces[0]),
+        match self.apply(Change::RunInstances(self.launch())) {
+            Applied::Instances { instances, .. } => {
+                (instances[0], self.region.instances()[&instances[0]].interfaces[0])
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -40,6 +40,9 @@ pub struct Instance {
     pub state_time: u64,
     /// How often its machine was asked to restart.
     pub reboots: u64,
+    /// The client token of its launch, if there was one.
+    #[serde(default)]
+    pub client_token: Option<String>,
     /// Its interfaces, lowest device index first: the first is the primary. A terminated instance has none.
     pub interfaces: Vec<InterfaceId>,
     /// The name of the key pair that it was launched with.

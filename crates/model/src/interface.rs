@@ -15,6 +15,7 @@ use crate::tag::Tags;
 mod attachment;
 mod attribute;
 mod private_address;
+mod public_address;
 mod request;
 
 pub use attribute::InterfaceAttribute;
@@ -44,6 +45,12 @@ pub struct NetworkInterface {
     pub description: String,
     /// The instance it is attached to.
     pub attachment: Option<Attachment>,
+    /// Whether it gets a public address whenever its instance starts: EC2's AssociatePublicIpAddress.
+    #[serde(default)]
+    pub associate_public_ip: bool,
+    /// The public address that its primary address is mapped to by that, which is no Elastic IP address.
+    #[serde(default)]
+    pub public_ip: Option<Ipv4Addr>,
     /// Its tags.
     pub tags: Tags,
 }

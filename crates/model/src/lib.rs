@@ -10,6 +10,7 @@ mod applied;
 mod apply;
 mod change;
 mod cidr_pool;
+mod date_time;
 mod fault;
 #[cfg(test)]
 mod fixture;
@@ -32,6 +33,7 @@ mod vpc;
 pub use address::{Address, AddressAssociation};
 pub use applied::Applied;
 pub use change::Change;
+pub use date_time::DateTime;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{
     AllocationId, AssociationId, AttachmentId, BadId, ImageId, InstanceId, InterfaceId, InternetGatewayId,

@@ -106,10 +106,6 @@ impl Rule {
             _ => from <= first && second <= to,
         }
     }
-
-    pub(crate) fn allows_the_same(&self, other: &Permission) -> bool {
-        (self.protocol, self.ports, self.peer) == (other.protocol, other.ports, other.peer)
-    }
 }
 
 impl Protocol {

@@ -34,6 +34,25 @@ impl SecurityGroup {
         self.rules.iter()
     }
 
+    /// The rule that allows just this, in whichever of its forms that is asked.
+    ///
+    /// # Errors
+    /// What is wrong with the permission.
+    pub fn rule_like(
+        &self,
+        direction: Direction,
+        permission: Permission,
+    ) -> Result<Option<&Rule>, InvalidValue> {
+        Ok(self.rule_of(direction, &permission.canonical()?))
+    }
+
+    fn rule_of(&self, direction: Direction, canonical: &Permission) -> Option<&Rule> {
+        let Permission { protocol, ports, peer, .. } = *canonical;
+        self.rules.iter().find(|rule| {
+            (rule.direction, rule.protocol, rule.ports, rule.peer) == (direction, protocol, ports, peer)
+        })
+    }
+
     /// The group that a VPC comes with (VPC User Guide, "Default security groups for your VPCs").
     pub(crate) fn default_of(vpc: VpcId, region: &mut Region) -> SecurityGroup {
         let mut group = SecurityGroup {
@@ -101,7 +120,7 @@ impl Region {
         {
             return Err(Fault::SecurityGroupElsewhere(peer));
         }
-        if group.rules.iter().any(|rule| rule.direction == direction && rule.allows_the_same(&permission)) {
+        if group.rule_of(direction, &permission).is_some() {
             return Err(Fault::PermissionDuplicate(permission));
         }
 

@@ -23,6 +23,9 @@ pub struct Subnet {
     pub cidr: Ipv4Net,
     /// Such as "eu-west-1b".
     pub availability_zone: String,
+    /// Whether instances that are launched in it get a public address if they do not say otherwise.
+    #[serde(default)]
+    pub map_public_ip_on_launch: bool,
     /// Its tags.
     pub tags: Tags,
 }
@@ -63,8 +66,20 @@ impl Region {
         self.quotas.allow(Quota::SubnetsPerVpc, self.subnets_of(vpc).count() + 1)?;
 
         let id = self.draw();
-        self.subnets.insert(id, Subnet { id, vpc, cidr, availability_zone, tags });
+        let map_public_ip_on_launch = false;
+        self.subnets.insert(id, Subnet { id, vpc, cidr, availability_zone, map_public_ip_on_launch, tags });
         Ok(id)
+    }
+
+    pub(crate) fn modify_subnet_attribute(
+        &mut self,
+        id: SubnetId,
+        map_public_ip_on_launch: bool,
+    ) -> Result<(), Fault> {
+        let subnet = self.subnets.get_mut(&id).ok_or(Fault::SubnetNotFound(id))?;
+
+        subnet.map_public_ip_on_launch = map_public_ip_on_launch;
+        Ok(())
     }
 
     pub(crate) fn subnets_of(&self, vpc: VpcId) -> impl Iterator<Item = &Subnet> {

@@ -7,6 +7,7 @@
 mod answer;
 mod connection;
 mod identity;
+mod identity_document;
 mod token;
 mod tree;
 

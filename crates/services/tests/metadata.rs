@@ -29,6 +29,9 @@ fn walk(client: &mut Client, directory: &str, found: &mut Vec<(String, String)>)
     let listing = client.get(directory);
     assert_eq!(listing.status, 200, "{directory}: {listing:?}");
     for name in listing.text().lines() {
+        // `0=me` is a directory, reached without what it is called.
+        let titled = name.split_once('=').map(|(index, _)| format!("{index}/"));
+        let name = titled.as_deref().unwrap_or(name);
         let path = format!("{directory}{name}");
         if name.ends_with('/') {
             assert_eq!(client.get(path.trim_end_matches('/')).text(), client.get(&path).text());
@@ -73,9 +76,11 @@ fn everything_listed_is_served() {
         (&format!("{mac}/subnet-ipv4-cidr-block"), "10.210.128.0/17".into()),
         (&format!("{mac}/vpc-id"), nat.vpc.clone()),
         (&format!("{mac}/vpc-ipv4-cidr-block"), "10.210.0.0/16".into()),
+        (&format!("{mac}/vpc-ipv4-cidr-blocks"), "10.210.0.0/16\n10.211.0.0/16".into()),
         ("placement/availability-zone", "eu-west-1b".into()),
         ("placement/region", "eu-west-1".into()),
         ("public-ipv4", "203.0.113.13".into()),
+        ("public-keys/0/openssh-key", network::PUBLIC_KEY.into()),
         ("reservation-id", nat.reservation.clone()),
         ("security-groups", "gateway\nadmin".into()),
     ]
@@ -93,7 +98,8 @@ fn what_an_instance_lacks_is_absent() {
     assert!(found.iter().all(|(path, _)| !path.contains("public-ipv4") && !path.contains("associations")));
     assert_eq!(tester.get("/latest/meta-data/public-ipv4").status, 404);
     assert_eq!(tester.get("/latest/user-data").status, 404);
-    assert_eq!(tester.get("/latest/").text(), "meta-data");
+    assert_eq!(tester.get("/latest/meta-data/public-keys").status, 404);
+    assert_eq!(tester.get("/latest/").text(), "dynamic\nmeta-data");
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn versions_and_paths() {
     let versions = nat.get("/").text();
     assert!(versions.starts_with("1.0\n2007-01-19\n") && versions.ends_with("\nlatest"), "{versions}");
     for version in versions.lines() {
-        assert_eq!(nat.get(&format!("/{version}")).text(), "meta-data\nuser-data");
+        assert_eq!(nat.get(&format!("/{version}")).text(), "dynamic\nmeta-data\nuser-data");
         let id = nat.get(&format!("/{version}/meta-data/instance-id"));
         assert_eq!((id.status, id.text()), (200, network.facts(NAT).instance));
         assert_eq!(id.header("content-type"), Some("text/plain"));
@@ -112,7 +118,10 @@ fn versions_and_paths() {
         "/2009-04-05/meta-data/instance-id",
         "/latest/meta-data/instance-id/more",
         "/latest/meta-data/nothing",
-        "/latest/dynamic",
+        "/latest/dynamic/instance-identity/pkcs7",
+        "/latest/dynamic/instance-identity/signature",
+        "/latest/meta-data/public-hostname",
+        "/latest/meta-data/public-keys/1",
         "/latest/api",
         "/meta-data",
         "/latest/meta-data/../user-data",
@@ -120,6 +129,35 @@ fn versions_and_paths() {
         assert_eq!(nat.get(path).status, 404, "{path}");
     }
     assert_eq!(nat.get("/latest/meta-data/instance-id/?x=y").text(), network.facts(NAT).instance);
+}
+
+#[test]
+fn the_identity_document_says_who_it_is() {
+    let network = Network::serve();
+    let mut nat = network.client(NAT);
+    assert_eq!(nat.get("/latest/dynamic/").text(), "instance-identity/");
+    assert_eq!(nat.get("/latest/dynamic/instance-identity/").text(), "document");
+    assert_eq!(nat.get("/latest/meta-data/public-keys/").text(), "0=me");
+    let document = nat.get("/latest/dynamic/instance-identity/document").text();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let expected = serde_json::json!({
+        "accountId": network::ACCOUNT,
+        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+        "availabilityZone": "eu-west-1b",
+        "billingProducts": null,
+        "devpayProductCodes": null,
+        "marketplaceProductCodes": null,
+        "imageId": network::IMAGE,
+        "instanceId": network.facts(NAT).instance,
+        "instanceType": "t1.micro",
+        "kernelId": null,
+        "pendingTime": "2024-03-01T00:00:00Z",
+        "privateIp": "10.210.216.13",
+        "ramdiskId": null,
+        "region": "eu-west-1",
+        "version": "2017-09-30",
+    });
+    assert_eq!(document, expected);
 }
 
 #[test]

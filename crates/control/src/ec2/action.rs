@@ -96,6 +96,8 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("ModifyInstanceAttribute", act::<instance_attribute::ModifyInstanceAttribute>),
     ("ModifyInstanceMetadataOptions", act::<instance_attribute::ModifyInstanceMetadataOptions>),
     ("ModifyNetworkInterfaceAttribute", act::<network_interface_attribute::ModifyNetworkInterfaceAttribute>),
+    ("ModifySubnetAttribute", act::<subnet::ModifySubnetAttribute>),
+    ("ModifyVpcAttribute", act::<vpc::ModifyVpcAttribute>),
     ("RebootInstances", act::<instance_lifecycle::RebootInstances>),
     ("ReleaseAddress", act::<address::ReleaseAddress>),
     ("ReplaceRoute", act::<route::ReplaceRoute>),
@@ -165,20 +167,20 @@ trait Describe: DeserializeOwned {
 /// Carries out a request, and gives the document that answers it.
 pub(super) fn run(name: &str, call: &Call<'_>, parameters: Parameters) -> Result<String, Error> {
     match ACTIONS.binary_search_by_key(&name, |(known, _)| known) {
-        Ok(at) => ACTIONS[at].1(ACTIONS[at].0, call, parameters),
+        Ok(at) => {
+            let document = ACTIONS[at].1(ACTIONS[at].0, call, parameters)?;
+            // Whoever changes nothing has not noticed.
+            if call.dry_run { Err(Error::DryRun) } else { Ok(document) }
+        }
         Err(_) if KNOWN.lines().any(|known| known == name) => Err(Error::UnsupportedAction(name.to_owned())),
         Err(_) => Err(Error::InvalidAction(name.to_owned())),
     }
 }
 
 fn act<A: Action>(name: &'static str, call: &Call<'_>, mut parameters: Parameters) -> Result<String, Error> {
-    let dry = is_dry(&mut parameters)?;
     let token = if A::TAKES_TOKEN { parameters.take("ClientToken") } else { None };
     let action: A = parameters.decode(A::LIMITS)?;
     let token = token.map(|token| client_token(name, token, &parameters)).transpose()?;
-    if dry {
-        return Err(Error::DryRun);
-    }
     Ok(xml::response(name, call.id, &action.run(call, token)?)?)
 }
 
@@ -187,12 +189,8 @@ fn describe<D: Describe>(
     call: &Call<'_>,
     mut parameters: Parameters,
 ) -> Result<String, Error> {
-    let dry = is_dry(&mut parameters)?;
     let paging: Paging = parameters.split_off(&["Filter", "MaxResults", "NextToken"]).decode(&[])?;
     let asked: D = parameters.decode(D::LIMITS)?;
-    if dry {
-        return Err(Error::DryRun);
-    }
     let selection = Selection {
         filters: &paging.filter,
         names: D::FILTERS,
@@ -228,7 +226,8 @@ impl<L: Serialize> Serialize for Described<L> {
     }
 }
 
-fn is_dry(parameters: &mut Parameters) -> Result<bool, Error> {
+/// Whether a request asks for a dry run.
+pub(super) fn is_dry_run(parameters: &mut Parameters) -> Result<bool, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct DryRun {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::error::StoreError;
 use super::file::StateFile;
+use super::writer::Others;
 
 /// A client's name for one request, by which it can ask again without having it done twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub struct ClientToken {
 #[derive(Debug)]
 pub struct Transaction<'a> {
     region: &'a mut Region,
+    others: Others<'a>,
     file: &'a StateFile,
     /// Seconds since 1970.
     now: i64,
@@ -40,13 +42,23 @@ pub(super) struct Done {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(region: &'a mut Region, file: &'a StateFile, now: i64) -> Transaction<'a> {
-        Transaction { region, file, now, done: Done::default() }
+    pub(super) fn new(
+        region: &'a mut Region,
+        others: Others<'a>,
+        file: &'a StateFile,
+        now: i64,
+    ) -> Transaction<'a> {
+        Transaction { region, others, file, now, done: Done::default() }
     }
 
     /// The region with all changes so far.
     pub fn region(&self) -> &Region {
         self.region
+    }
+
+    /// Looks at all other regions. Nobody changes them before this transaction is over.
+    pub fn each_other_region(&self, look: impl FnMut(&Region)) {
+        self.others.each(self.key(), look);
     }
 
     /// Makes one change. Whoever goes on after a refusal has only what was not refused.

@@ -7,6 +7,7 @@ use model::{Change, Region};
 use super::error::StoreError;
 
 /// A region while a batch is made.
+#[derive(Debug)]
 pub(super) struct Working {
     /// Without any change of this batch.
     pub(super) base: Arc<Region>,

@@ -42,6 +42,26 @@ pub(super) struct Writer {
     generation: Arc<Generation>,
 }
 
+/// The regions that a transaction is not about, as they are at its turn.
+#[derive(Debug)]
+pub(super) struct Others<'a> {
+    /// Those that this batch may have changed.
+    batch: &'a BTreeMap<RegionKey, Working>,
+    committed: &'a Committed,
+}
+
+impl Others<'_> {
+    pub(super) fn each(&self, own: &RegionKey, mut look: impl FnMut(&Region)) {
+        self.batch.values().for_each(|working| look(&working.region));
+        let committed = self.committed.read().unwrap_or_else(PoisonError::into_inner);
+        for (key, region) in committed.iter() {
+            if key != own && !self.batch.contains_key(key) {
+                look(region);
+            }
+        }
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         file: StateFile,
@@ -78,8 +98,9 @@ impl Writer {
         while outcome.is_ok()
             && let Some(job) = jobs.pop_front()
         {
-            let region = working.entry(job.key.clone()).or_insert_with(|| self.working(job.key));
-            let (done, answer) = self.work(region, job.work, now);
+            let mut region = working.remove(&job.key).unwrap_or_else(|| self.working(job.key.clone()));
+            let (done, answer) = self.work(&mut region, &working, job.work, now);
+            working.insert(job.key, region);
             outcome = done;
             answers.push(answer);
         }
@@ -105,8 +126,15 @@ impl Writer {
         Working::new(base, new, spare)
     }
 
-    fn work(&self, working: &mut Working, work: Work, now: i64) -> (Result<(), StoreError>, Answer) {
-        let mut transaction = Transaction::new(&mut working.region, &self.file, now);
+    fn work(
+        &self,
+        working: &mut Working,
+        batch: &BTreeMap<RegionKey, Working>,
+        work: Work,
+        now: i64,
+    ) -> (Result<(), StoreError>, Answer) {
+        let others = Others { batch, committed: &self.committed };
+        let mut transaction = Transaction::new(&mut working.region, others, &self.file, now);
         let (accepted, answer) = work(&mut transaction);
         let done = transaction.into_done();
         let outcome = if accepted {

@@ -4,6 +4,7 @@
 
 mod any_request;
 mod api;
+mod public_address;
 mod signed;
 
 use std::collections::BTreeSet;
@@ -110,7 +111,29 @@ fn refusals_have_codes_and_change_nothing() {
         ("CreateVpc", "CidrBlock=10.0.0.0/16&Colour=blue", 400, "UnknownParameter"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&ClientToken=x", 400, "UnknownParameter"),
         ("CreateNatGateway", &subnet, 400, "UnsupportedOperation"),
-        ("ModifySubnetAttribute", &subnet, 400, "UnsupportedOperation"),
+        ("ModifySubnetAttribute", &subnet, 400, "InvalidParameterCombination"),
+        ("ModifySubnetAttribute", &format!("{subnet}&EnableDns64.Value=true"), 400, "UnsupportedOperation"),
+        (
+            "ModifySubnetAttribute",
+            &format!("{subnet}&PrivateDnsHostnameTypeOnLaunch=resource-name"),
+            400,
+            "UnsupportedOperation",
+        ),
+        (
+            "ModifySubnetAttribute",
+            "SubnetId=subnet-00000000&MapPublicIpOnLaunch.Value=true",
+            400,
+            "InvalidSubnetID.NotFound",
+        ),
+        ("ModifyVpcAttribute", &vpc, 400, "InvalidParameterCombination"),
+        ("ModifyVpcAttribute", &format!("{vpc}&EnableDnsSupport.Value=true"), 400, "UnsupportedOperation"),
+        ("ModifyVpcAttribute", &format!("{vpc}&EnableDnsHostnames.Value=true"), 400, "UnsupportedOperation"),
+        (
+            "ModifyVpcAttribute",
+            "VpcId=vpc-00000000&EnableDnsSupport.Value=false",
+            400,
+            "InvalidVpcID.NotFound",
+        ),
         ("DescribeNothing", "", 400, "InvalidAction"),
         ("DeleteVpc", &vpc, 400, "DependencyViolation"),
         ("DeleteVpc", "VpcId=vpc-00000000", 400, "InvalidVpcID.NotFound"),
@@ -119,7 +142,24 @@ fn refusals_have_codes_and_change_nothing() {
         ("DescribeVpcs", "Filter.1.Name=colour&Filter.1.Value.1=x", 400, "InvalidParameterValue"),
         ("DescribeVpcs", "MaxResults=4", 400, "InvalidParameterValue"),
         ("DescribeVpcs", "NextToken=!", 400, "InvalidNextToken"),
-        ("DescribeVpcs", "VpcId.1=vpc-00000000&DryRun=true", 412, "DryRunOperation"),
+        ("DescribeVpcs", "VpcId.1=vpc-00000000&DryRun=true", 400, "InvalidVpcID.NotFound"),
+        ("DescribeVpcs", "DryRun=true", 412, "DryRunOperation"),
+        ("CreateSubnet", &format!("{vpc}&CidrBlock=10.0.1.0/28&DryRun=true"), 400, "InvalidSubnet.Conflict"),
+        ("CreateSubnet", &format!("{vpc}&CidrBlock=10.0.2.0/28&DryRun=true"), 412, "DryRunOperation"),
+        ("DeleteSubnet", &format!("{subnet}&DryRun=true"), 412, "DryRunOperation"),
+        ("AllocateAddress", "DryRun=true", 412, "DryRunOperation"),
+        (
+            "RunInstances",
+            &format!("ImageId={AMI}&MinCount=1&MaxCount=1&{subnet}&ClientToken=t&DryRun=true"),
+            412,
+            "DryRunOperation",
+        ),
+        (
+            "RunInstances",
+            &format!("ImageId={AMI}&MinCount=300&MaxCount=300&{subnet}&ClientToken=t&DryRun=true"),
+            400,
+            "InsufficientFreeAddressesInSubnet",
+        ),
         ("CreateSubnet", &format!("{vpc}&CidrBlock=10.0.1.0/28"), 400, "InvalidSubnet.Conflict"),
         ("CreateSubnet", &format!("{vpc}&CidrBlock=10.1.1.0/28"), 400, "InvalidSubnet.Range"),
         ("CreateSecurityGroup", "GroupName=a&GroupDescription=b", 400, "VPCIdNotSpecified"),
@@ -191,6 +231,10 @@ fn refusals_have_codes_and_change_nothing() {
         assert_eq!(api.refused(action, form), (status, code.to_owned()), "{action} {form}");
     }
     assert_eq!(api.region(), before);
+    // The token of a dry run is still unused.
+    let launch = format!("ImageId={AMI}&MinCount=1&MaxCount=1&{subnet}&ClientToken=t");
+    assert_eq!(api.fine("RunInstances", &launch).one("clientToken"), "t");
+    api.fine("ModifyVpcAttribute", &format!("{vpc}&EnableDnsSupport.Value=false"));
 }
 
 #[test]

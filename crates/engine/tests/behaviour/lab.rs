@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use engine::{DropReason, Engine, Fabric, InterfaceKey, PortId, ROUTER_MAC, Services, Tables, Time, Uplink};
 use model::{
-    AccountId, Applied, Change, Direction, InstanceId, InternetGatewayId, MetadataOptions, Peer, Permission,
-    Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia, SecurityGroupId, SubnetId, Tags, VpcId,
+    AccountId, Applied, Change, Direction, InstanceId, InternetGatewayId, Launch, NewInterface, Peer,
+    Permission, Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia, SecurityGroupId, SubnetId,
+    Tags, VpcId,
 };
 use wire::{Frame, Mac, build};
 
@@ -176,18 +177,16 @@ impl Cloud {
         groups: &[SecurityGroupId],
         source_dest_check: bool,
     ) -> Machine {
-        let launch = Change::RunInstance {
-            image: "ami-00000000000000001".parse().unwrap(),
-            instance_type: "t3.micro".to_owned(),
-            subnet,
+        let interface = NewInterface {
             private_ip: Some(ip(address)),
             groups: groups.to_vec(),
             source_dest_check,
-            user_data: None,
-            metadata: MetadataOptions::default(),
-            tags: Tags::new(),
+            ..NewInterface::new(subnet)
         };
-        let Applied::Instance(instance) = self.apply(launch) else { panic!() };
+        let image = "ami-00000000000000001".parse().unwrap();
+        let launch = Change::RunInstances(Launch::new(image, "t3.micro".to_owned(), interface));
+        let Applied::Instances { instances, .. } = self.apply(launch) else { panic!() };
+        let instance = instances[0];
         let interface = self.region.instances()[&instance].interfaces[0];
         let key = InterfaceKey { region: self.region.key().clone(), interface };
         self.fabric.interfaces.insert(key.clone(), PortId(port));

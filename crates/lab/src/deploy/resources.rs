@@ -1,9 +1,7 @@
 //! From each resource's properties to changes of the region. One method a resource type.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::Ipv4Net;
-use model::{Applied, Change, ImageId, InstanceId, InterfaceId, MetadataOptions, RouteVia, Tags};
+use model::{Applied, Change, InstanceId, InterfaceId, RouteVia, Tags};
 
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, Place, TemplateFault, Wrong};
@@ -12,7 +10,6 @@ use crate::yaml::{Fields, Node};
 
 const ROUTE_TARGETS: &[&str] = &["GatewayId", "InstanceId", "NetworkInterfaceId"];
 const ADDRESS_TARGETS: &[&str] = &["InstanceId", "NetworkInterfaceId"];
-const METADATA_OPTIONS: &[&str] = &["HttpPutResponseHopLimit", "HttpTokens"];
 
 /// A resource with its properties resolved.
 pub(super) struct Properties<'r> {
@@ -36,7 +33,7 @@ impl Properties<'_> {
         Ok(tags)
     }
 
-    fn optional_address(&self, key: &'static str) -> Result<Option<std::net::Ipv4Addr>, LabError> {
+    pub(super) fn optional_address(&self, key: &'static str) -> Result<Option<std::net::Ipv4Addr>, LabError> {
         self.fields.optional(key).map(Node::ipv4).transpose()
     }
 }
@@ -91,7 +88,6 @@ impl Maker<'_> {
             Applied::RouteTableAssociation(id) => PhysicalId::RouteTableAssociation(id),
             Applied::SecurityGroup(id) => PhysicalId::SecurityGroup(id),
             Applied::AddressAssociation(id) => PhysicalId::AddressAssociation(id),
-            Applied::Instance(id) => PhysicalId::Instance(id),
             applied => {
                 unreachable!("none of the changes given here gives {applied:?}")
             }
@@ -106,13 +102,6 @@ impl Maker<'_> {
 
     fn subnet(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let fields = &properties.fields;
-        if let Some(node) = fields.optional("MapPublicIpOnLaunch")
-            && node.boolean()?
-        {
-            let (property, value) = ("MapPublicIpOnLaunch", "true".to_owned());
-            let why = "public addresses are Elastic IPs here";
-            return Err(node.error(TemplateFault::PropertyValue { property, value, why }));
-        }
         let node = fields.required("CidrBlock")?;
         let zone = fields.optional("AvailabilityZone");
         let zone = zone.map(|zone| zone.text("`AvailabilityZone`").map(str::to_owned)).transpose()?;
@@ -122,7 +111,14 @@ impl Maker<'_> {
             availability_zone: zone,
             tags: properties.tags()?,
         };
-        self.create(properties, &node.place, change)
+        let physical = self.create(properties, &node.place, change)?;
+        if let (PhysicalId::Subnet(subnet), Some(node)) = (&physical, fields.optional("MapPublicIpOnLaunch"))
+        {
+            let map_public_ip_on_launch = node.boolean()?;
+            let change = Change::ModifySubnetAttribute { subnet: *subnet, map_public_ip_on_launch };
+            self.apply(properties, &node.place, change)?;
+        }
+        Ok(physical)
     }
 
     fn internet_gateway(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
@@ -203,31 +199,6 @@ impl Maker<'_> {
         self.create(properties, &node.place, change)
     }
 
-    fn instance(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
-        let fields = &properties.fields;
-        let image_node = fields.required("ImageId")?;
-        let image: ImageId = image_node.value("the id of an image")?;
-        if self.lab.image(image).is_none() {
-            return Err(image_node.error(TemplateFault::UnknownImage(image.to_string())));
-        }
-        let subnet = fields.required("SubnetId")?;
-        let groups = fields.items("SecurityGroupIds")?.iter();
-        let groups = groups.map(|node| node.value("the id of a security group")).collect::<Result<_, _>>()?;
-        let place = fields.optional("PrivateIpAddress").unwrap_or(subnet).place.clone();
-        let change = Change::RunInstance {
-            image,
-            instance_type: instance_type(fields.required("InstanceType")?)?,
-            subnet: subnet.value("the id of a subnet")?,
-            private_ip: properties.optional_address("PrivateIpAddress")?,
-            groups,
-            source_dest_check: fields.optional("SourceDestCheck").map_or(Ok(true), Node::boolean)?,
-            user_data: fields.optional("UserData").map(user_data).transpose()?,
-            metadata: metadata_options(fields)?,
-            tags: properties.tags()?,
-        };
-        self.create(properties, &place, change)
-    }
-
     /// The interface that an instance has from its launch.
     fn primary_interface(&self, properties: &Properties<'_>, node: &Node) -> Result<InterfaceId, LabError> {
         let id: InstanceId = node.value("the id of an instance")?;
@@ -243,46 +214,4 @@ impl Maker<'_> {
 /// A network as EC2 takes it: it clears the host bits itself.
 pub(super) fn cidr(node: &Node) -> Result<Ipv4Net, LabError> {
     node.value("an IPv4 network such as 10.0.0.0/16")
-}
-
-/// `family.size`; what an instance gets of it is not decided by a list here.
-fn instance_type(node: &Node) -> Result<String, LabError> {
-    let text = node.text("`InstanceType`")?;
-    let word = |s: &str| {
-        !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    if text.split_once('.').is_some_and(|(family, size)| word(family) && word(size)) {
-        return Ok(text.to_owned());
-    }
-    let expected = "an instance type such as t1.micro";
-    Err(node.error(Wrong::Value { value: text.to_owned(), expected }))
-}
-
-/// CloudFormation takes user data in base64 only; `Fn::Base64` makes it.
-fn user_data(node: &Node) -> Result<Vec<u8>, LabError> {
-    let text = node.text("`UserData`")?;
-    BASE64.decode(text).map_err(|_| {
-        let value: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
-        node.error(Wrong::Value { value, expected: "base64 (Fn::Base64 makes it)" })
-    })
-}
-
-fn metadata_options(fields: &Fields<'_>) -> Result<MetadataOptions, LabError> {
-    let mut options = MetadataOptions::default();
-    let Some(node) = fields.optional("MetadataOptions") else { return Ok(options) };
-    let fields = Fields::of(node, "`MetadataOptions`", METADATA_OPTIONS)?;
-    if let Some(node) = fields.optional("HttpPutResponseHopLimit") {
-        options.hop_limit = node.value("a number from 1 to 64")?;
-    }
-    if let Some(node) = fields.optional("HttpTokens") {
-        options.tokens_required = match node.text("`HttpTokens`")? {
-            "required" => true,
-            "optional" => false,
-            other => {
-                let value = other.to_owned();
-                return Err(node.error(Wrong::Value { value, expected: "optional or required" }));
-            }
-        };
-    }
-    Ok(options)
 }

@@ -80,6 +80,7 @@ impl ResourceType {
                 "SubnetId",
                 "PrivateIpAddress",
                 "SecurityGroupIds",
+                "NetworkInterfaces",
                 "SourceDestCheck",
                 "UserData",
                 "MetadataOptions",

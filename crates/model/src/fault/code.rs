@@ -48,7 +48,9 @@ impl Fault {
             Fault::InvalidId(_) => "InvalidID",
             Fault::CidrInUse { .. } => "InvalidCidrBlock.InUse",
             Fault::InterfaceInUse(_) => "InvalidNetworkInterface.InUse",
-            Fault::ZonesApart | Fault::NetworksApart | Fault::OneForSeveral => "InvalidParameterCombination",
+            Fault::ZonesApart | Fault::NetworksApart | Fault::OneForSeveral | Fault::PublicIpForSeveral => {
+                "InvalidParameterCombination"
+            }
             Fault::DefaultGroup(_) => "CannotDelete",
             Fault::LocalRoute(_) => "UnsupportedOperation",
             Fault::DependencyViolation(_) => "DependencyViolation",

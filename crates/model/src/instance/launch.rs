@@ -1,12 +1,10 @@
 //! Launching instances.
 
-use std::net::Ipv4Addr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
-use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, SecurityGroupId, SubnetId, VpcId};
+use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, VpcId};
 use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data};
 use crate::interface::{Attachment, NewInterface, PlannedInterface};
 use crate::quota::Quota;
@@ -37,6 +35,8 @@ pub struct Launch {
     pub disable_api_termination: bool,
     /// When, in seconds since 1970.
     pub time: u64,
+    /// The client token of the request. Shown with its instances; whether it came before is for the caller to know.
+    pub client_token: Option<String>,
     /// Their tags.
     pub tags: Tags,
 }
@@ -58,7 +58,13 @@ pub enum InterfaceSource {
     /// It is there, and attached to nothing.
     Existing(InterfaceId),
     /// It is made for the instance.
-    New(NewInterface),
+    New {
+        /// The interface.
+        interface: NewInterface,
+        /// Whether it gets a public address that is no Elastic IP address; as its subnet has it if that is not said.
+        /// To be said only of an instance's one interface: one of several gets none.
+        associate_public_ip: Option<bool>,
+    },
 }
 
 /// A [`LaunchInterface`] of one of the instances that nothing is wrong with.
@@ -70,13 +76,13 @@ struct Planned {
 
 enum PlannedSource {
     Existing(InterfaceId),
-    New(Box<PlannedInterface>),
+    New { interface: Box<PlannedInterface>, associate_public_ip: bool },
 }
 
 impl Launch {
     /// One instance with one new interface at second 0, and nothing else.
-    pub fn new(image: ImageId, instance_type: String, subnet: SubnetId) -> Launch {
-        let source = InterfaceSource::New(NewInterface::new(subnet));
+    pub fn new(image: ImageId, instance_type: String, interface: NewInterface) -> Launch {
+        let source = interface.into();
         Launch {
             count: 1,
             image,
@@ -87,34 +93,13 @@ impl Launch {
             metadata: MetadataOptions::default(),
             disable_api_termination: false,
             time: 0,
+            client_token: None,
             tags: Tags::new(),
         }
-    }
-
-    /// The same with these properties of its new interfaces.
-    pub(crate) fn with_primary(
-        mut self,
-        private_ip: Option<Ipv4Addr>,
-        groups: Vec<SecurityGroupId>,
-        source_dest_check: bool,
-    ) -> Launch {
-        for interface in &mut self.interfaces {
-            if let InterfaceSource::New(new) = &mut interface.source {
-                (new.private_ip, new.source_dest_check) = (private_ip, source_dest_check);
-                new.groups.clone_from(&groups);
-            }
-        }
-        self
     }
 }
 
 impl Region {
-    /// The one instance of a launch of one.
-    pub(crate) fn run_instance(&mut self, launch: Launch) -> Result<InstanceId, Fault> {
-        let (_, instances) = self.run_instances(launch)?;
-        instances.first().copied().ok_or(InvalidValue::NoInstances.into())
-    }
-
     pub(crate) fn run_instances(
         &mut self,
         launch: Launch,
@@ -149,6 +134,7 @@ impl Region {
                 state_reason: None,
                 state_time: launch.time,
                 reboots: 0,
+                client_token: launch.client_token.clone(),
                 interfaces: interfaces
                     .into_iter()
                     .map(|planned| self.attach(id, planned, launch.time))
@@ -185,20 +171,43 @@ impl Region {
             return Err(Fault::OneForSeveral);
         }
         self.one_place(&asked)?;
+        let associate_public_ip = self.associates_public_ip(launch)?;
 
         let mut pool = AddressPool::of(self);
         let mut instances = Vec::new();
         for _ in 0..count {
-            let interfaces = asked.iter().map(|interface| self.plan(interface, &mut pool));
+            let interfaces =
+                asked.iter().map(|interface| self.plan(interface, associate_public_ip, &mut pool));
             instances.push(interfaces.collect::<Result<Vec<_>, _>>()?);
         }
         Ok(instances)
     }
 
-    fn plan(&self, asked: &LaunchInterface, pool: &mut AddressPool<'_>) -> Result<Planned, Fault> {
+    /// Whether each instance of a launch waits for a public address once it is launched.
+    ///
+    /// # Errors
+    /// [`Fault::PublicIpForSeveral`], and [`Fault::SubnetNotFound`].
+    pub fn associates_public_ip(&self, launch: &Launch) -> Result<bool, Fault> {
+        match launch.interfaces.as_slice() {
+            [LaunchInterface { source: InterfaceSource::New { interface, associate_public_ip }, .. }] => {
+                let subnet = self.subnet(interface.subnet)?;
+                Ok(associate_public_ip.unwrap_or(subnet.map_public_ip_on_launch))
+            }
+            several if several.iter().any(LaunchInterface::says_public_ip) => Err(Fault::PublicIpForSeveral),
+            _ => Ok(false),
+        }
+    }
+
+    fn plan(
+        &self,
+        asked: &LaunchInterface,
+        associate_public_ip: bool,
+        pool: &mut AddressPool<'_>,
+    ) -> Result<Planned, Fault> {
         let source = match &asked.source {
-            InterfaceSource::New(new) => {
-                PlannedSource::New(Box::new(self.plan_interface(new.clone(), pool)?))
+            InterfaceSource::New { interface, .. } => {
+                let interface = Box::new(self.plan_interface(interface.clone(), pool)?);
+                PlannedSource::New { interface, associate_public_ip }
             }
             InterfaceSource::Existing(id) if self.interface(*id)?.attachment.is_some() => {
                 return Err(Fault::InterfaceInUse(*id));
@@ -214,7 +223,7 @@ impl Region {
         let mut home: Option<(VpcId, &str)> = None;
         for (at, interface) in asked.iter().enumerate() {
             let subnet = match &interface.source {
-                InterfaceSource::New(new) => new.subnet,
+                InterfaceSource::New { interface, .. } => interface.subnet,
                 InterfaceSource::Existing(id) => {
                     if asked[..at].iter().any(|other| other.source == interface.source) {
                         return Err(Fault::InterfaceInUse(*id));
@@ -238,9 +247,9 @@ impl Region {
         let Planned { device_index, delete_on_termination, source } = planned;
         let attachment = Attachment { id: self.draw(), instance, device_index, delete_on_termination, time };
         match source {
-            PlannedSource::New(planned) => {
+            PlannedSource::New { interface, associate_public_ip } => {
                 let id = self.draw();
-                self.insert_interface(id, *planned, Some(attachment));
+                self.insert_interface(id, *interface, Some(attachment), associate_public_ip);
                 id
             }
             PlannedSource::Existing(id) => {
@@ -253,29 +262,40 @@ impl Region {
     }
 }
 
+impl From<NewInterface> for InterfaceSource {
+    fn from(interface: NewInterface) -> Self {
+        InterfaceSource::New { interface, associate_public_ip: None }
+    }
+}
+
 impl LaunchInterface {
     fn is_new(&self) -> bool {
-        matches!(self.source, InterfaceSource::New(_))
+        matches!(self.source, InterfaceSource::New { .. })
+    }
+
+    fn says_public_ip(&self) -> bool {
+        matches!(self.source, InterfaceSource::New { associate_public_ip: Some(_), .. })
     }
 
     /// Whether only one instance can have it.
     fn is_unique(&self) -> bool {
         match &self.source {
             InterfaceSource::Existing(_) => true,
-            InterfaceSource::New(new) => new.asks_for_addresses(),
+            InterfaceSource::New { interface, .. } => interface.asks_for_addresses(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::fixture::{Network, cidr, tags};
-    use crate::{Applied, Change, NetworkInterface, SecondaryAddresses};
+    use crate::{Applied, Change, NetworkInterface, SecondaryAddresses, SecurityGroupId};
 
-    fn made(change: Change, network: &mut Network) -> (Instance, NetworkInterface) {
-        let Applied::Instance(id) = network.apply(change) else { panic!() };
-        let instance = network.region.instances()[&id].clone();
+    fn made(launch: Launch, network: &mut Network) -> (Instance, NetworkInterface) {
+        let instance = launched(network, launch).remove(0);
         let interface = network.region.interfaces()[&instance.interfaces[0]].clone();
         (instance, interface)
     }
@@ -301,27 +321,13 @@ mod tests {
     #[test]
     fn addresses_are_given_as_asked() {
         let mut network = Network::new();
-        let at = |network: &Network, last: [u8; 2]| match network.launch() {
-            Change::RunInstance { image, instance_type, subnet, groups, metadata, tags, .. } => {
-                let private_ip = Some(Ipv4Addr::new(10, 0, last[0], last[1]));
-                let (source_dest_check, user_data) = (false, None);
-                Change::RunInstance {
-                    image,
-                    instance_type,
-                    subnet,
-                    private_ip,
-                    groups,
-                    source_dest_check,
-                    user_data,
-                    metadata,
-                    tags,
-                }
-            }
-            other => other,
+        let at = |network: &Network, last: [u8; 2]| {
+            let private_ip = Some(Ipv4Addr::new(10, 0, last[0], last[1]));
+            with(NewInterface { private_ip, source_dest_check: false, ..NewInterface::new(network.subnet) })
         };
         let (_, interface) = made(at(&network, [1, 4]), &mut network);
         assert!(!interface.source_dest_check);
-        let fault = network.refused(at(&network, [1, 4]));
+        let fault = network.refused(Change::RunInstances(at(&network, [1, 4])));
         assert_eq!(
             (fault.code(), fault.to_string()),
             ("InvalidIPAddress.InUse", "Address 10.0.1.4 is in use.".into())
@@ -329,11 +335,11 @@ mod tests {
         for last in [0, 1, 2, 3, 255] {
             let address = Ipv4Addr::new(10, 0, 1, last);
             assert_eq!(
-                network.refused(at(&network, [1, last])),
+                network.refused(Change::RunInstances(at(&network, [1, last]))),
                 InvalidValue::AddressReserved(address).into()
             );
         }
-        let outside = network.refused(at(&network, [2, 4]));
+        let outside = network.refused(Change::RunInstances(at(&network, [2, 4])));
         assert_eq!(outside, InvalidValue::AddressOutsideSubnet(Ipv4Addr::new(10, 0, 2, 4)).into());
         let (_, next) = made(network.launch(), &mut network);
         assert_eq!(next.private_ip, Ipv4Addr::new(10, 0, 1, 5), "what was asked for is not free");
@@ -353,23 +359,21 @@ mod tests {
         for _ in 0..11 {
             network.instance();
         }
-        assert_eq!(network.refused(network.launch()), Fault::InsufficientFreeAddresses(subnet));
+        let another = Change::RunInstances(network.launch());
+        assert_eq!(network.refused(another), Fault::InsufficientFreeAddresses(subnet));
     }
 
     #[test]
     fn what_a_launch_may_not_ask_for() {
         let mut network = Network::new();
         let (own, stranger) = (network.security_group("web"), network.other_group());
-        let with = |groups: &[SecurityGroupId], data: usize, hop_limit| Change::RunInstance {
-            image: "ami-00000000".parse().unwrap(),
-            instance_type: "t3.micro".to_owned(),
-            subnet: network.subnet,
-            private_ip: None,
-            groups: groups.to_vec(),
-            source_dest_check: true,
-            user_data: Some(vec![b'#'; data]),
-            metadata: MetadataOptions { hop_limit, tokens_required: false },
-            tags: tags("x"),
+        let subnet = network.subnet;
+        let with = |groups: &[SecurityGroupId], data: usize, hop_limit| {
+            Change::RunInstances(Launch {
+                user_data: Some(vec![b'#'; data]),
+                metadata: MetadataOptions { hop_limit, tokens_required: false },
+                ..with(NewInterface { groups: groups.to_vec(), ..NewInterface::new(subnet) })
+            })
         };
         let refused = [
             (with(&[stranger], 0, 1), "InvalidParameter"),
@@ -396,14 +400,14 @@ mod tests {
         instances
     }
 
-    fn launch(network: &Network) -> Launch {
-        Launch::new("ami-00000000".parse().unwrap(), "t3.micro".to_owned(), network.subnet)
+    fn with(interface: NewInterface) -> Launch {
+        Launch::new("ami-00000000".parse().unwrap(), "t3.micro".to_owned(), interface)
     }
 
     #[test]
     fn several_at_once() {
         let mut network = Network::new();
-        let three = Launch { count: 3, time: 9, ..launch(&network) };
+        let three = Launch { count: 3, time: 9, ..network.launch() };
         let three = launched(&mut network, three);
         let facts: Vec<_> =
             three.iter().map(|one| (one.launch_index, one.launch_time, one.state_time)).collect();
@@ -412,16 +416,17 @@ mod tests {
             three.iter().map(|one| network.region.interfaces()[&one.interfaces[0]].private_ip.octets()[3]);
         assert_eq!(addresses.collect::<Vec<_>>(), [4, 5, 6]);
 
-        let pinned = launch(&network).with_primary(Some(Ipv4Addr::new(10, 0, 1, 9)), vec![], true);
+        let private_ip = Some(Ipv4Addr::new(10, 0, 1, 9));
+        let pinned = with(NewInterface { private_ip, ..NewInterface::new(network.subnet) });
         let fault = network.refused(Change::RunInstances(Launch { count: 2, ..pinned }));
         assert_eq!(fault.code(), "InvalidParameterCombination");
-        let none = network.refused(Change::RunInstances(Launch { count: 0, ..launch(&network) }));
+        let none = network.refused(Change::RunInstances(Launch { count: 0, ..network.launch() }));
         assert_eq!(none.code(), "InvalidParameterValue");
-        let most = network.refused(Change::RunInstances(Launch { count: u32::MAX, ..launch(&network) }));
+        let most = network.refused(Change::RunInstances(Launch { count: u32::MAX, ..network.launch() }));
         assert_eq!(most.code(), "NetworkInterfaceLimitExceeded");
-        let many = network.refused(Change::RunInstances(Launch { count: 249, ..launch(&network) }));
+        let many = network.refused(Change::RunInstances(Launch { count: 249, ..network.launch() }));
         assert_eq!(many, Fault::InsufficientFreeAddresses(network.subnet));
-        let rest = Launch { count: 248, ..launch(&network) };
+        let rest = Launch { count: 248, ..network.launch() };
         launched(&mut network, rest);
     }
 
@@ -429,7 +434,7 @@ mod tests {
     fn interfaces_in_any_order() {
         let mut network = Network::new();
         let existing = network.interface(&[]);
-        let mut two = launch(&network);
+        let mut two = network.launch();
         two.interfaces.insert(
             0,
             LaunchInterface {
@@ -438,7 +443,7 @@ mod tests {
                 source: InterfaceSource::Existing(existing),
             },
         );
-        let InterfaceSource::New(new) = &mut two.interfaces[1].source else { panic!() };
+        let InterfaceSource::New { interface: new, .. } = &mut two.interfaces[1].source else { panic!() };
         new.secondary = SecondaryAddresses::Count(1);
         let one = launched(&mut network, two.clone()).remove(0);
         assert_eq!(one.interfaces[1], existing);
@@ -456,9 +461,9 @@ mod tests {
                 delete_on_termination: true,
                 source: source.clone(),
             });
-            Change::RunInstances(Launch { interfaces: interfaces.collect(), ..launch(&network) })
+            Change::RunInstances(Launch { interfaces: interfaces.collect(), ..network.launch() })
         };
-        let plain = InterfaceSource::New(NewInterface::new(network.subnet));
+        let plain = InterfaceSource::from(NewInterface::new(network.subnet));
         let refused = [
             (with(&[], plain.clone()), "InvalidParameterValue"),
             (with(&[1], plain.clone()), "InvalidParameterValue"),
@@ -474,7 +479,7 @@ mod tests {
     #[test]
     fn an_instance_keeps_the_key_it_was_launched_with() {
         let mut network = Network::new();
-        let keyed = Launch { key_name: Some("me".to_owned()), ..launch(&network) };
+        let keyed = Launch { key_name: Some("me".to_owned()), ..network.launch() };
         let early = network.refused(Change::RunInstances(keyed.clone()));
         assert_eq!(
             (early.code(), early.to_string()),

@@ -74,8 +74,10 @@ impl Region {
         };
 
         instance.turn(state, reason, instance.state_time);
-        if state == Terminated {
-            self.release_interfaces(id);
+        match state {
+            Stopped => self.release_public_addresses(id),
+            Terminated => self.release_interfaces(id),
+            _ => {}
         }
         Ok(())
     }
@@ -93,8 +95,11 @@ impl Region {
     fn release_interfaces(&mut self, id: InstanceId) {
         let own = self.instances.get_mut(&id).map(|instance| std::mem::take(&mut instance.interfaces));
         for interface in own.into_iter().flatten() {
-            let attachment =
-                self.interfaces.get_mut(&interface).and_then(|interface| interface.attachment.take());
+            let attachment = self.interfaces.get_mut(&interface).and_then(|interface| {
+                // What outlives its instance is an interface like any other.
+                (interface.associate_public_ip, interface.public_ip) = (false, None);
+                interface.attachment.take()
+            });
             if attachment.is_some_and(|attachment| attachment.delete_on_termination) {
                 self.remove_interface(interface);
             }

@@ -80,7 +80,7 @@ impl Region {
         self.quotas.allow(Quota::Interfaces, self.interfaces.len() + 1)?;
 
         let id = self.draw();
-        self.insert_interface(id, planned, None);
+        self.insert_interface(id, planned, None, false);
         Ok(id)
     }
 
@@ -120,6 +120,7 @@ impl Region {
         id: InterfaceId,
         planned: PlannedInterface,
         attachment: Option<Attachment>,
+        associate_public_ip: bool,
     ) {
         let PlannedInterface { vpc, private_ip, secondary_ips, groups, new } = planned;
         let interface = NetworkInterface {
@@ -133,6 +134,8 @@ impl Region {
             source_dest_check: new.source_dest_check,
             description: new.description,
             attachment,
+            associate_public_ip,
+            public_ip: None,
             tags: new.tags,
         };
         self.interfaces.insert(id, interface);

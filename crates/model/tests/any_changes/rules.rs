@@ -181,6 +181,18 @@ fn addresses_hold_together(region: &Region) -> Result<(), TestCaseError> {
         prop_assert!(region.internet_gateway_of(on.vpc).is_some());
         prop_assert_eq!(region.public_address_of(interface, private_ip), Some(address.public_ip));
     }
+    for interface in region.interfaces().values() {
+        let Some(public_ip) = interface.public_ip else { continue };
+        prop_assert!(public.insert(public_ip), "{} twice", public_ip);
+        prop_assert!(private.insert((interface.id, interface.private_ip)), "beside an Elastic IP address");
+        prop_assert!(interface.associate_public_ip && !region.awaits_public_address(interface.id));
+        let instance =
+            interface.attachment.as_ref().map(|attachment| &region.instances()[&attachment.instance]);
+        let stands = |state| matches!(state, InstanceState::Stopped | InstanceState::Terminated);
+        prop_assert!(instance.is_some_and(|instance| !stands(instance.state)));
+        prop_assert_eq!(region.public_address_of(interface.id, interface.private_ip), Some(public_ip));
+    }
+    prop_assert_eq!(region.public_addresses().collect::<BTreeSet<_>>(), public);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    (prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..63u8], any::<[u8; 4]>())
+    (prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8], any::<[u8; 4]>())
 }
 
 /// A VPC with two subnets, an internet gateway and an instance, for the other steps to find something.
@@ -94,20 +94,24 @@ fn creation(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             interface: one(region.interfaces(), b, INTERFACE),
             private_ip: (c < 32).then_some(Ipv4Addr::new(10, 0, c, d)),
         },
-        17 => Change::RunInstance {
-            image: id("ami-00000000000000001"),
-            instance_type: "t3.micro".to_owned(),
-            subnet: one(region.subnets(), a, SUBNET),
-            private_ip: match (b % 3, region.subnets().get(&one(region.subnets(), a, SUBNET))) {
-                (0, Some(subnet)) => subnet.cidr.hosts().nth(usize::from(c % 16)),
-                _ => None,
-            },
-            groups: if d & 1 == 0 { vec![] } else { vec![one(region.security_groups(), c, GROUP)] },
-            source_dest_check: d & 2 == 0,
-            user_data: (d & 4 == 0).then(|| b"#!/bin/sh\n".to_vec()),
-            metadata: MetadataOptions { hop_limit: 1 + d % 65, tokens_required: d & 8 == 0 },
-            tags,
-        },
+        17 => {
+            let subnet = one(region.subnets(), a, SUBNET);
+            let interface = NewInterface {
+                private_ip: match (b % 3, region.subnets().get(&subnet)) {
+                    (0, Some(subnet)) => subnet.cidr.hosts().nth(usize::from(c % 16)),
+                    _ => None,
+                },
+                groups: if d & 1 == 0 { vec![] } else { vec![one(region.security_groups(), c, GROUP)] },
+                source_dest_check: d & 2 == 0,
+                ..NewInterface::new(subnet)
+            };
+            Change::RunInstances(Launch {
+                user_data: (d & 4 == 0).then(|| b"#!/bin/sh\n".to_vec()),
+                metadata: MetadataOptions { hop_limit: 1 + d % 65, tokens_required: d & 8 == 0 },
+                tags,
+                ..Launch::new(id(IMAGE), "t3.micro".to_owned(), interface)
+            })
+        }
         _ => Change::AssociateVpcCidrBlock {
             vpc: one(region.vpcs(), a, VPC),
             cidr: match b % 4 {
@@ -275,6 +279,18 @@ fn life(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             resources: resources(region, a, b),
             tags: (0..c % 4).map(|n| (n.to_string(), (d & 1 == 0).then(String::new))).collect(),
         },
+        63 => {
+            let mut waiting = region.interfaces().keys().filter(|id| region.awaits_public_address(**id));
+            let interface = waiting.nth(usize::from(b % 4)).copied();
+            Change::AssignPublicAddress {
+                interface: interface.unwrap_or_else(|| one(region.interfaces(), b, INTERFACE)),
+                public_ip: Ipv4Addr::new(203, 0, 113, c % 16),
+            }
+        }
+        64 => Change::ModifySubnetAttribute {
+            subnet: one(region.subnets(), a, SUBNET),
+            map_public_ip_on_launch: b % 4 > 0,
+        },
         _ => Change::SetInstanceState {
             instance,
             state: [
@@ -298,14 +314,17 @@ fn launch(region: &Region, a: u8, b: u8, c: u8, d: u8) -> Launch {
         delete_on_termination: b & 1 == 0,
         source: match c % 4 {
             0 => InterfaceSource::Existing(one(region.interfaces(), d, INTERFACE)),
-            _ => InterfaceSource::New(new_interface(region, subnet, b, c, d)),
+            n => InterfaceSource::New {
+                interface: new_interface(region, subnet, b, c, d),
+                associate_public_ip: (n < 3).then_some(d & 4 == 0),
+            },
         },
     }];
     if b.is_multiple_of(4) {
         interfaces.push(LaunchInterface {
             device_index: u32::from(b % 3),
             delete_on_termination: true,
-            source: InterfaceSource::New(NewInterface::new(subnet)),
+            source: NewInterface::new(subnet).into(),
         });
     }
     Launch {
@@ -314,7 +333,7 @@ fn launch(region: &Region, a: u8, b: u8, c: u8, d: u8) -> Launch {
         key_name: (c & 16 == 0).then(|| "me".to_owned()),
         disable_api_termination: d.is_multiple_of(16),
         time: u64::from(d),
-        ..Launch::new(id("ami-00000000000000001"), "t3.micro".to_owned(), subnet)
+        ..Launch::new(id(IMAGE), "t3.micro".to_owned(), NewInterface::new(subnet))
     }
 }
 
@@ -378,6 +397,7 @@ fn attachment(region: &Region, interface: u8) -> model::AttachmentId {
     attachment.map_or_else(|| id("eni-attach-00000000"), |attachment| attachment.id)
 }
 
+const IMAGE: &str = "ami-00000000000000001";
 const VPC: &str = "vpc-00000000";
 const SUBNET: &str = "subnet-00000000";
 const IGW: &str = "igw-00000000";

@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(line.stream.ttl().unwrap(), 64);
             for ttl in [1, 64, 3] {
                 line.set_ttl(ttl).await.unwrap();
-                assert_eq!(line.stream.ttl().unwrap(), ttl.into());
+                assert_eq!(line.stream.ttl().unwrap(), u32::from(ttl));
             }
         });
     }

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use model::NetworkInterface;
 
 use super::identity::Identity;
+use super::identity_document;
 
 /// Versions of the tree that can be asked for by date. All are served alike.
 const DATED: [&str; 28] = [
@@ -66,13 +67,15 @@ pub(super) fn get(identity: &Identity<'_>, path: &str) -> Option<Vec<u8>> {
     let mut node = version(identity).0.remove(category)?;
     for segment in segments {
         match node {
-            Node::Directory(mut directory) => node = directory.0.remove(segment)?,
+            Node::Directory(mut directory) | Node::Titled(_, mut directory) => {
+                node = directory.0.remove(segment)?;
+            }
             Node::Leaf(_) => return None,
         }
     }
     Some(match node {
         Node::Leaf(value) => value,
-        Node::Directory(directory) => directory.listing(),
+        Node::Directory(directory) | Node::Titled(_, directory) => directory.listing(),
     })
 }
 
@@ -83,6 +86,8 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 enum Node {
     Leaf(Vec<u8>),
     Directory(Directory),
+    /// A directory that is listed with a title, as `0=me`, and reached without it.
+    Titled(String, Directory),
 }
 
 #[derive(Default)]
@@ -114,6 +119,7 @@ impl Directory {
         lines(self.0.iter().map(|(name, node)| match node {
             Node::Leaf(_) => name.clone(),
             Node::Directory(_) => format!("{name}/"),
+            Node::Titled(title, _) => format!("{name}={title}"),
         }))
     }
 }
@@ -124,11 +130,23 @@ fn lines(values: impl IntoIterator<Item: Display>) -> Vec<u8> {
 
 fn version(identity: &Identity<'_>) -> Directory {
     let mut version = Directory::default();
+    version.directory("dynamic", dynamic(identity));
     version.directory("meta-data", meta_data(identity));
     if let Some(user_data) = &identity.instance.user_data {
         version.bytes("user-data", user_data.clone());
     }
     version
+}
+
+/// Signatures of the document are absent: nobody could check them.
+fn dynamic(identity: &Identity<'_>) -> Directory {
+    let mut instance_identity = Directory::default();
+    if let Some(document) = identity_document::of(identity) {
+        instance_identity.bytes("document", document);
+    }
+    let mut dynamic = Directory::default();
+    dynamic.directory("instance-identity", instance_identity);
+    dynamic
 }
 
 fn meta_data(identity: &Identity<'_>) -> Directory {
@@ -139,6 +157,7 @@ fn meta_data(identity: &Identity<'_>) -> Directory {
     data.leaf("instance-id", instance.id);
     data.leaf("instance-type", &instance.instance_type);
     data.leaf("reservation-id", instance.reservation);
+    data.directory("public-keys", public_keys(identity));
     if let Some(primary) = identity.interfaces().next() {
         let name = identity.private_dns_name(primary);
         data.leaf("hostname", &name);
@@ -151,6 +170,17 @@ fn meta_data(identity: &Identity<'_>) -> Directory {
     }
     data.directory("network", network(identity));
     data
+}
+
+/// The one key pair that an instance can be launched with.
+fn public_keys(identity: &Identity<'_>) -> Directory {
+    let mut keys = Directory::default();
+    if let (Some(name), Some(key)) = (&identity.instance.key_name, &identity.instance.public_key) {
+        let mut formats = Directory::default();
+        formats.leaf("openssh-key", key);
+        keys.0.insert("0".to_owned(), Node::Titled(name.clone(), formats));
+    }
+    keys
 }
 
 fn placement(identity: &Identity<'_>, primary: &NetworkInterface) -> Directory {
@@ -191,7 +221,10 @@ fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Dire
     data.leaf("subnet-id", interface.subnet);
     data.leaf("vpc-id", interface.vpc);
     data.list("subnet-ipv4-cidr-block", region.subnets().get(&interface.subnet).map(|subnet| subnet.cidr));
-    data.list("vpc-ipv4-cidr-block", region.vpcs().get(&interface.vpc).map(|vpc| vpc.cidr));
+    if let Some(vpc) = region.vpcs().get(&interface.vpc) {
+        data.leaf("vpc-ipv4-cidr-block", vpc.cidr);
+        data.list("vpc-ipv4-cidr-blocks", vpc.cidrs());
+    }
 
     let mut associations = Directory::default();
     for private in interface.addresses() {

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use model::{
-    AccountId, Applied, Change, InterfaceId, MetadataOptions, Region, RegionKey, RegionName, SecurityGroupId,
-    SubnetId, Tags, VpcId,
+    AccountId, Applied, Change, InterfaceId, Launch, MetadataOptions, NewInterface, Region, RegionKey,
+    RegionName, SecurityGroupId, SubnetId, Tags, VpcId,
 };
 use services::metadata::{Caller, Directory, Server, serve};
 
@@ -27,6 +27,9 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const IMAGE: &str = "ami-0123456789abcdef0";
 /// The NAT instance's user data: not text.
 pub(crate) const USER_DATA: &[u8] = b"#!/bin/sh\n\0\xff\n";
+
+/// The public key of the NAT instance, by the name of "me".
+pub(crate) const PUBLIC_KEY: &str = "ssh-ed25519 AAAA me";
 
 /// The service, and whom it knows.
 pub(crate) struct Network {
@@ -120,6 +123,16 @@ fn populate(people: &People, account: &str, peers: &[Ipv4Addr]) {
     );
     let vpc = Change::CreateVpc { cidr: "10.210.0.0/16".parse().unwrap(), tags: Tags::new() };
     let Ok(Applied::Vpc(vpc)) = region.apply(vpc) else { panic!("no VPC") };
+    let more = Change::AssociateVpcCidrBlock { vpc, cidr: "10.211.0.0/16".parse().unwrap() };
+    region.apply(more).unwrap();
+    let import = Change::ImportKeyPair {
+        name: "me".to_owned(),
+        public_key: PUBLIC_KEY.to_owned(),
+        fingerprint: String::new(),
+        time: 0,
+        tags: Tags::new(),
+    };
+    region.apply(import).unwrap();
     let igw = Change::CreateInternetGateway { tags: Tags::new() };
     let Ok(Applied::InternetGateway(igw)) = region.apply(igw) else { panic!("no gateway") };
     region.apply(Change::AttachInternetGateway { igw, vpc }).unwrap();
@@ -127,27 +140,23 @@ fn populate(people: &People, account: &str, peers: &[Ipv4Addr]) {
     let gateways = subnet(&mut region, vpc, "10.210.128.0/17");
     let groups = ["gateway", "admin"].map(|name| group(&mut region, vpc, name));
 
-    let plain = Change::RunInstance {
-        image: IMAGE.parse().unwrap(),
-        instance_type: "t1.micro".to_owned(),
-        subnet: testers,
-        private_ip: Some(Ipv4Addr::new(10, 210, 7, 14)),
-        groups: vec![],
-        source_dest_check: false,
-        user_data: None,
-        metadata: MetadataOptions::default(),
-        tags: Tags::new(),
+    let launch = |interface| Launch::new(IMAGE.parse().unwrap(), "t1.micro".to_owned(), interface);
+    let plain = NewInterface { source_dest_check: false, ..NewInterface::new(testers) };
+    let nat = Launch {
+        key_name: Some("me".to_owned()),
+        user_data: Some(USER_DATA.to_vec()),
+        time: 1_709_251_200,
+        ..launch(NewInterface {
+            private_ip: Some(Ipv4Addr::new(10, 210, 216, 13)),
+            groups: groups.to_vec(),
+            source_dest_check: false,
+            ..NewInterface::new(gateways)
+        })
     };
-    let (mut nat, mut strict) = (plain.clone(), plain.clone());
-    if let Change::RunInstance { subnet, private_ip, groups: own, user_data, .. } = &mut nat {
-        (*subnet, *private_ip) = (gateways, Some(Ipv4Addr::new(10, 210, 216, 13)));
-        (*own, *user_data) = (groups.to_vec(), Some(USER_DATA.to_vec()));
-    }
-    if let Change::RunInstance { private_ip, metadata, .. } = &mut strict {
-        *private_ip = None;
-        *metadata = MetadataOptions { hop_limit: 3, tokens_required: true };
-    }
-    let interfaces = [nat, plain, strict].map(|launch| run(&mut region, launch));
+    let tester = launch(NewInterface { private_ip: Some(Ipv4Addr::new(10, 210, 7, 14)), ..plain.clone() });
+    let strict =
+        Launch { metadata: MetadataOptions { hop_limit: 3, tokens_required: true }, ..launch(plain) };
+    let interfaces = [nat, tester, strict].map(|launch| run(&mut region, launch));
     associate(&mut region, interfaces[0], Ipv4Addr::new(203, 0, 113, 13));
 
     let region = Arc::new(region);
@@ -173,9 +182,9 @@ fn group(region: &mut Region, vpc: VpcId, name: &str) -> SecurityGroupId {
     }
 }
 
-fn run(region: &mut Region, launch: Change) -> InterfaceId {
-    match region.apply(launch) {
-        Ok(Applied::Instance(id)) => region.instances()[&id].interfaces[0],
+fn run(region: &mut Region, launch: Launch) -> InterfaceId {
+    match region.apply(Change::RunInstances(launch)) {
+        Ok(Applied::Instances { instances, .. }) => region.instances()[&instances[0]].interfaces[0],
         other => panic!("{other:?}"),
     }
 }

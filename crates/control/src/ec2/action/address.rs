@@ -1,10 +1,10 @@
 //! Elastic IP addresses.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use model::{
-    Address, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId, Region, SubnetId,
+    Address, AddressAssociation, AllocationId, Applied, AssociationId, Change, Fault, InstanceId,
+    InterfaceId, Region, SubnetId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,9 @@ use super::{Action, DONE, Describe, Done, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
+use crate::ec2::pool::Pool;
 use crate::ec2::query::Limit;
-use crate::store::ClientToken;
+use crate::store::{ClientToken, Transaction};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -117,19 +118,21 @@ impl Action for AllocateAddress {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<AllocateAddressAnswer, Error> {
         let tags = tags_for("elastic-ip", self.tag_specification)?;
-        // The pool is one for all regions, and a commit sees only its own.
-        let _alone = call.api.allocating.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let public_ip = free_address(call, self.address)?;
-        match call.apply(Change::AllocateAddress { public_ip, tags })? {
-            Applied::Address(allocation_id) => Ok(AllocateAddressAnswer {
-                public_ip,
-                allocation_id,
-                domain: DOMAIN,
-                public_ipv4_pool: POOL,
-                network_border_group: call.key.region.0.clone(),
-            }),
-            _ => Err(Error::Unexpected),
-        }
+        let pool = call.pool();
+        let network_border_group = call.key.region.0.clone();
+        call.commit(move |transaction| {
+            let public_ip = pool.find(transaction, self.address)?;
+            match transaction.apply(Change::AllocateAddress { public_ip, tags })? {
+                Applied::Address(allocation_id) => Ok(AllocateAddressAnswer {
+                    public_ip,
+                    allocation_id,
+                    domain: DOMAIN,
+                    public_ipv4_pool: POOL,
+                    network_border_group,
+                }),
+                _ => Err(Error::Unexpected),
+            }
+        })
     }
 }
 
@@ -177,7 +180,7 @@ impl Action for AssociateAddress {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<AssociateAddressAnswer, Error> {
         let (allocation, private_ip) = (self.allocation_id, self.private_ip_address);
-        let reassociate = self.allow_reassociation.unwrap_or(true);
+        let (pool, reassociate) = (call.pool(), self.allow_reassociation.unwrap_or(true));
         call.commit(move |transaction| {
             let interface = match (self.network_interface_id, self.instance_id) {
                 (Some(_), Some(_)) => {
@@ -192,12 +195,13 @@ impl Action for AssociateAddress {
             } else {
                 Change::AssociateAddress { allocation, interface, private_ip }
             };
-            match transaction.apply(change)? {
-                Applied::AddressAssociation(association_id) => {
-                    Ok(AssociateAddressAnswer { r#return: true, association_id })
-                }
-                _ => Err(Error::Unexpected),
-            }
+            let mut elastic = transaction.region().addresses().values();
+            let before = elastic.find(|address| address.allocation == allocation).and_then(has_it);
+            let Applied::AddressAssociation(association_id) = transaction.apply(change)? else {
+                return Err(Error::Unexpected);
+            };
+            make_up(transaction, pool, before)?;
+            Ok(AssociateAddressAnswer { r#return: true, association_id })
         })
     }
 }
@@ -207,35 +211,35 @@ impl Action for DisassociateAddress {
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        call.apply(Change::DisassociateAddress { association: self.association_id })?;
-        Ok(DONE)
+        let (pool, association) = (call.pool(), self.association_id);
+        call.commit(move |transaction| {
+            let of = |to: &AddressAssociation| to.id == association;
+            let mut elastic = transaction.region().addresses().values();
+            let before =
+                elastic.find(|address| address.association.as_ref().is_some_and(of)).and_then(has_it);
+            transaction.apply(Change::DisassociateAddress { association })?;
+            make_up(transaction, pool, before)?;
+            Ok(DONE)
+        })
     }
 }
 
-/// An address of the pool that no region has: as asked, or the lowest.
-fn free_address(call: &Call<'_>, asked: Option<Ipv4Addr>) -> Result<Ipv4Addr, Error> {
-    let pool = call
-        .settings()
-        .pool
-        .ok_or(Error::InsufficientAddressCapacity("There are no public addresses: no pool is configured."))?;
-    let store = &call.api.store;
-    let taken: BTreeSet<Ipv4Addr> = (store.regions().iter())
-        .flat_map(|key| {
-            store.region(key).addresses().values().map(|address| address.public_ip).collect::<Vec<_>>()
-        })
-        .collect();
-    if let Some(asked) = asked {
-        if !pool.hosts().any(|address| address == asked) {
-            return Err(Error::InvalidValue {
-                value: asked.to_string(),
-                name: "Address".to_owned(),
-                reason: "It is not in the pool.".to_owned(),
-            });
-        }
-        return if taken.contains(&asked) { Err(Fault::AddressInUse(asked).into()) } else { Ok(asked) };
+/// The interface that an Elastic IP address is mapped to.
+fn has_it(address: &Address) -> Option<InterfaceId> {
+    address.association.as_ref().map(|to| to.interface)
+}
+
+/// Gives an interface that an Elastic IP address was taken from a public address again, if it had one before. Where
+/// there is none it goes without: the Elastic IP address is taken all the same.
+fn make_up(
+    transaction: &mut Transaction<'_>,
+    pool: Pool,
+    interface: Option<InterfaceId>,
+) -> Result<(), Error> {
+    match interface.map_or(Ok(()), |interface| pool.serve(transaction, interface)) {
+        Err(Error::InsufficientAddressCapacity(_)) => Ok(()),
+        other => other,
     }
-    let mut free = pool.hosts().filter(|address| !taken.contains(address));
-    free.next().ok_or(Error::InsufficientAddressCapacity("All public addresses of the pool are taken."))
 }
 
 /// The interface of an instance that has one.

@@ -9,7 +9,7 @@ use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::query::Limit;
 use crate::ec2::time::now;
-use crate::store::ClientToken;
+use crate::store::{ClientToken, Transaction};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -56,7 +56,12 @@ impl Action for StartInstances {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
         let time = now();
-        turn(call, self.instance_id, move |instance| Change::StartInstance { instance, time })
+        let pool = call.pool();
+        turn(call, self.instance_id, move |transaction, instance| {
+            let applied = transaction.apply(Change::StartInstance { instance, time })?;
+            pool.serve_instance(transaction, instance)?;
+            Ok(applied)
+        })
     }
 }
 
@@ -68,7 +73,9 @@ impl Action for StopInstances {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
         let time = now();
-        turn(call, self.instance_id, move |instance| Change::StopInstance { instance, time })
+        turn(call, self.instance_id, move |transaction, instance| {
+            Ok(transaction.apply(Change::StopInstance { instance, time })?)
+        })
     }
 }
 
@@ -91,7 +98,9 @@ impl Action for TerminateInstances {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
         let time = now();
-        turn(call, self.instance_id, move |instance| Change::TerminateInstance { instance, time })
+        turn(call, self.instance_id, move |transaction, instance| {
+            Ok(transaction.apply(Change::TerminateInstance { instance, time })?)
+        })
     }
 }
 
@@ -99,16 +108,16 @@ impl Action for TerminateInstances {
 fn turn(
     call: &Call<'_>,
     instances: Vec<InstanceId>,
-    change: impl Fn(InstanceId) -> Change + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, InstanceId) -> Result<Applied, Error> + Send + 'static,
 ) -> Result<Answer, Error> {
     call.commit(move |transaction| {
         let mut instances_set = Vec::new();
         for instance_id in instances {
-            let (previous, current): (InstanceState, InstanceState) =
-                match transaction.apply(change(instance_id))? {
-                    Applied::InstanceState { previous, current } => (previous, current),
-                    _ => return Err(Error::Unexpected),
-                };
+            let (previous, current): (InstanceState, InstanceState) = match change(transaction, instance_id)?
+            {
+                Applied::InstanceState { previous, current } => (previous, current),
+                _ => return Err(Error::Unexpected),
+            };
             instances_set.push(Turn {
                 instance_id,
                 current_state: current.into(),

@@ -56,6 +56,7 @@ struct InterfaceSpecification {
     private_ip_addresses: Vec<NewAddress>,
     secondary_private_ip_address_count: Option<u32>,
     delete_on_termination: Option<bool>,
+    associate_public_ip_address: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +116,6 @@ impl Action for RunInstances {
         ("Monitoring.Enabled", &["false"]),
         ("Monitoring.MetricCategoryId", &[]),
         ("NetworkInterface.N.AssociateCarrierIpAddress", &["false"]),
-        ("NetworkInterface.N.AssociatePublicIpAddress", &["false"]),
         ("NetworkInterface.N.ConnectionTrackingSpecification", &[]),
         ("NetworkInterface.N.EnaQueueCount", &[]),
         ("NetworkInterface.N.EnaSrdSpecification", &[]),
@@ -151,13 +151,20 @@ impl Action for RunInstances {
                 reason: format!("Expecting 1 to {MOST} instances, and no more at least than at most."),
             });
         }
-        let launch = self.launch(call)?;
+        let launch = self.launch(call, token.as_ref())?;
+        let pool = call.pool();
         let (reservation, instances): (ReservationId, Vec<InstanceId>) =
             call.commit_once(token, move |transaction| {
                 let mut count = most;
+                if transaction.region().associates_public_ip(&launch)? {
+                    count = pool.count(transaction, most).max(fewest);
+                }
                 loop {
                     match transaction.apply(Change::RunInstances(Launch { count, ..launch.clone() })) {
                         Ok(Applied::Instances { reservation, instances }) => {
+                            for &instance in &instances {
+                                pool.serve_instance(transaction, instance)?;
+                            }
                             return Ok((reservation, instances));
                         }
                         Ok(_) => return Err(Error::Unexpected),
@@ -173,7 +180,7 @@ impl Action for RunInstances {
 
 impl RunInstances {
     /// The launch that is asked for, of one instance.
-    fn launch(self, call: &Call<'_>) -> Result<Launch, Error> {
+    fn launch(self, call: &Call<'_>, token: Option<&ClientToken>) -> Result<Launch, Error> {
         image::find(call, self.image_id)?;
         let instance_type = self.instance_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned());
         instance_type::find(&instance_type)?;
@@ -187,11 +194,7 @@ impl RunInstances {
                 tags: tags_of_interfaces,
                 ..NewInterface::new(subnet)
             };
-            vec![LaunchInterface {
-                device_index: 0,
-                delete_on_termination: true,
-                source: InterfaceSource::New(new),
-            }]
+            vec![LaunchInterface { device_index: 0, delete_on_termination: true, source: new.into() }]
         } else {
             if self.subnet_id.is_some()
                 || self.private_ip_address.is_some()
@@ -220,6 +223,7 @@ impl RunInstances {
             metadata,
             disable_api_termination: self.disable_api_termination,
             time: now(),
+            client_token: token.map(|token| token.token.clone()),
             tags,
         })
     }
@@ -233,26 +237,33 @@ impl InterfaceSpecification {
             self.secondary_private_ip_address_count,
         )?;
         let source = match (self.network_interface_id, self.subnet_id) {
-            (None, Some(subnet)) => InterfaceSource::New(NewInterface {
-                private_ip,
-                secondary,
-                groups: self.security_group_id,
-                description: self.description.unwrap_or_default(),
-                tags: tags.clone(),
-                ..NewInterface::new(subnet)
-            }),
-            (Some(interface), None) if self.security_group_id.is_empty() && private_ip.is_none() => {
+            (None, Some(subnet)) => InterfaceSource::New {
+                interface: NewInterface {
+                    private_ip,
+                    secondary,
+                    groups: self.security_group_id,
+                    description: self.description.unwrap_or_default(),
+                    tags: tags.clone(),
+                    ..NewInterface::new(subnet)
+                },
+                associate_public_ip: self.associate_public_ip_address,
+            },
+            (Some(interface), None)
+                if self.security_group_id.is_empty()
+                    && private_ip.is_none()
+                    && self.associate_public_ip_address.is_none() =>
+            {
                 InterfaceSource::Existing(interface)
             }
             (Some(_), _) => {
                 return Err(Error::Combination(
-                    "A network interface may not specify both a network interface ID and a subnet, address or \
-                     security groups.",
+                    "A network interface may not specify both a network interface ID and a subnet, address, public \
+                     address or security groups.",
                 ));
             }
             (None, None) => return Err(Error::VpcIdNotSpecified),
         };
-        let is_new = matches!(source, InterfaceSource::New(_));
+        let is_new = matches!(source, InterfaceSource::New { .. });
         Ok(LaunchInterface {
             device_index: self.device_index,
             delete_on_termination: self.delete_on_termination.unwrap_or(is_new),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{zone_id, zone_of};
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
-use super::{Action, DONE, Describe, Done, pick};
+use super::{Action, DONE, Describe, Done, Given, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
@@ -40,6 +40,13 @@ pub(super) struct DescribeSubnets {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DeleteSubnet {
     subnet_id: SubnetId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ModifySubnetAttribute {
+    subnet_id: SubnetId,
+    map_public_ip_on_launch: Option<Given<bool>>,
 }
 
 #[derive(Serialize)]
@@ -153,6 +160,29 @@ impl Action for DeleteSubnet {
     }
 }
 
+impl Action for ModifySubnetAttribute {
+    const LIMITS: &'static [Limit] = &[
+        ("AssignIpv6AddressOnCreation", &[]),
+        ("CustomerOwnedIpv4Pool", &[]),
+        ("DisableLniAtDeviceIndex", &[]),
+        ("EnableDns64", &[]),
+        ("EnableLniAtDeviceIndex", &[]),
+        ("EnableResourceNameDnsAAAARecordOnLaunch", &[]),
+        ("EnableResourceNameDnsARecordOnLaunch", &[]),
+        ("MapCustomerOwnedIpOnLaunch", &[]),
+        ("PrivateDnsHostnameTypeOnLaunch", &[]),
+    ];
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        let Some(Given { value: map_public_ip_on_launch }) = self.map_public_ip_on_launch else {
+            return Err(Error::Combination("No attributes specified."));
+        };
+        call.apply(Change::ModifySubnetAttribute { subnet: self.subnet_id, map_public_ip_on_launch })?;
+        Ok(DONE)
+    }
+}
+
 fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
     let key = region.key();
     let inside = region.interfaces().values().filter(|interface| interface.subnet == subnet.id);
@@ -170,7 +200,7 @@ fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
         availability_zone: subnet.availability_zone.clone(),
         availability_zone_id: zone_id(&subnet.availability_zone),
         default_for_az: false,
-        map_public_ip_on_launch: false,
+        map_public_ip_on_launch: subnet.map_public_ip_on_launch,
         map_customer_owned_ip_on_launch: false,
         assign_ipv6_address_on_creation: false,
         ipv6_native: false,

@@ -5,7 +5,7 @@ use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcId};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
-use super::{Action, DONE, Describe, Done, Shown, StateOf, pick};
+use super::{Action, DONE, Describe, Done, Given, Shown, StateOf, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
@@ -62,6 +62,15 @@ pub(super) struct DescribeVpcAttributeAnswer {
     enable_dns_support: Option<Shown<bool>>,
     enable_dns_hostnames: Option<Shown<bool>>,
     enable_network_address_usage_metrics: Option<Shown<bool>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ModifyVpcAttribute {
+    vpc_id: VpcId,
+    enable_dns_support: Option<Given<bool>>,
+    enable_dns_hostnames: Option<Given<bool>>,
+    enable_network_address_usage_metrics: Option<Given<bool>>,
 }
 
 #[derive(Serialize)]
@@ -167,6 +176,30 @@ impl Action for DescribeVpcAttribute {
             enable_dns_hostnames: off(VpcAttribute::DnsHostnames),
             enable_network_address_usage_metrics: off(VpcAttribute::NetworkAddressUsageMetrics),
         })
+    }
+}
+
+impl Action for ModifyVpcAttribute {
+    type Answer = Done;
+
+    /// None of them is carried out, so all can only stay off.
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        let region = call.region();
+        region.vpcs().get(&self.vpc_id).ok_or(Fault::VpcNotFound(self.vpc_id))?;
+        let asked = [
+            ("EnableDnsSupport.Value", self.enable_dns_support),
+            ("EnableDnsHostnames.Value", self.enable_dns_hostnames),
+            ("EnableNetworkAddressUsageMetrics.Value", self.enable_network_address_usage_metrics),
+        ];
+        let mut asked = asked.into_iter().filter_map(|(name, given)| Some((name, given?.value)));
+        let (name, value) = asked.next().ok_or(Error::Combination("No attributes specified."))?;
+        if asked.next().is_some() {
+            return Err(Error::Combination("Fields for multiple attribute types specified."));
+        }
+        if value {
+            return Err(Error::UnsupportedParameter { name: name.to_owned(), value: value.to_string() });
+        }
+        Ok(DONE)
     }
 }
 

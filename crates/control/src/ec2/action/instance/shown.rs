@@ -28,6 +28,7 @@ pub(super) struct ShownInstance {
     state_reason: Option<ShownReason>,
     key_name: Option<String>,
     ami_launch_index: u32,
+    client_token: String,
     product_codes: Vec<()>,
     instance_type: String,
     launch_time: Timestamp,
@@ -117,6 +118,7 @@ pub(super) const FILTERS: &Names = &[
     ("group-id", "instance.groupSet.groupId"),
     ("group-name", "instance.groupSet.groupName"),
     ("hibernation-options.configured", "instance.hibernationOptions.configured"),
+    ("client-token", "instance.clientToken"),
     ("hypervisor", "instance.hypervisor"),
     ("image-id", "instance.imageId"),
     ("instance-id", "instance.instanceId"),
@@ -144,6 +146,10 @@ pub(super) const FILTERS: &Names = &[
         "instance.networkInterfaceSet.privateIpAddressesSet.association.associationId",
     ),
     (
+        "network-interface.addresses.association.ip-owner-id",
+        "instance.networkInterfaceSet.privateIpAddressesSet.association.ipOwnerId",
+    ),
+    (
         "network-interface.addresses.association.public-ip",
         "instance.networkInterfaceSet.privateIpAddressesSet.association.publicIp",
     ),
@@ -157,6 +163,7 @@ pub(super) const FILTERS: &Names = &[
         "network-interface.association.association-id",
         "instance.networkInterfaceSet.association.associationId",
     ),
+    ("network-interface.association.ip-owner-id", "instance.networkInterfaceSet.association.ipOwnerId"),
     ("network-interface.association.public-ip", "instance.networkInterfaceSet.association.publicIp"),
     ("network-interface.attachment.attachment-id", "instance.networkInterfaceSet.attachment.attachmentId"),
     (
@@ -225,6 +232,7 @@ impl ShownInstance {
                 .map(|reason| ShownReason { code: reason.code(), message: reason.to_string() }),
             key_name: instance.key_name.clone(),
             ami_launch_index: instance.launch_index,
+            client_token: instance.client_token.clone().unwrap_or_default(),
             product_codes: Vec::new(),
             instance_type: instance.instance_type.clone(),
             launch_time: Timestamp(instance.launch_time),

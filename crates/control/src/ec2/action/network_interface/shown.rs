@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    Address, AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId,
-    NetworkInterface, Region, SubnetId, VpcId,
+    AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId, NetworkInterface, Region,
+    SubnetId, VpcId,
 };
 use serde::Serialize;
 
@@ -58,8 +58,9 @@ struct ShownAssociation {
     public_ip: Ipv4Addr,
     public_dns_name: &'static str,
     ip_owner_id: String,
-    allocation_id: AllocationId,
-    association_id: AssociationId,
+    /// That of an Elastic IP address.
+    allocation_id: Option<AllocationId>,
+    association_id: Option<AssociationId>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +71,9 @@ struct ShownPrivateAddress {
     primary: bool,
     association: Option<ShownAssociation>,
 }
+
+/// The owner of public addresses that are no Elastic IP addresses.
+const EC2: &str = "amazon";
 
 pub(super) const FILTERS: &Names = &[
     ("addresses.association.owner-id", "privateIpAddressesSet.association.ipOwnerId"),
@@ -169,16 +173,14 @@ impl ShownAttachment {
 }
 
 fn association(region: &Region, interface: InterfaceId, private_ip: Ipv4Addr) -> Option<ShownAssociation> {
-    let mapped = |address: &Address| {
-        let association = address.association.as_ref()?;
-        let here = (association.interface, association.private_ip) == (interface, private_ip);
-        here.then(|| ShownAssociation {
-            public_ip: address.public_ip,
-            public_dns_name: "",
-            ip_owner_id: region.key().account.0.clone(),
-            allocation_id: address.allocation,
-            association_id: association.id,
-        })
-    };
-    region.addresses().values().find_map(mapped)
+    let public_ip = region.public_address_of(interface, private_ip)?;
+    let elastic = region.addresses().values().find(|address| address.public_ip == public_ip);
+    let ip_owner_id = elastic.map_or(EC2, |_| &region.key().account.0);
+    Some(ShownAssociation {
+        public_ip,
+        public_dns_name: "",
+        ip_owner_id: ip_owner_id.to_owned(),
+        allocation_id: elastic.map(|address| address.allocation),
+        association_id: elastic.and_then(|address| Some(address.association.as_ref()?.id)),
+    })
 }

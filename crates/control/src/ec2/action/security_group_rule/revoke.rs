@@ -173,29 +173,19 @@ fn rule(
     Ok(rule.clone())
 }
 
-/// The rule of a group that allows just this. The region knows the one form that EC2 keeps a permission in, and tells
-/// it when the permission is asked for again.
+/// The rule of a group that allows just this.
 fn rule_like(
-    transaction: &mut Transaction<'_>,
+    transaction: &Transaction<'_>,
     group: SecurityGroupId,
     direction: Direction,
     permission: Permission,
 ) -> Result<SecurityGroupRuleId, Error> {
     let id = permission.to_string();
     let missing = || Error::NotFound { code: "InvalidPermission.NotFound", kind: "specified rule", id };
-    let again = Change::AuthorizeSecurityGroup { group, direction, rule: permission };
-    let same = match transaction.apply(again) {
-        Err(Fault::PermissionDuplicate(same)) => same,
-        // This takes back what was just allowed, if it was.
-        Ok(_) | Err(Fault::LimitExceeded(_)) => return Err(missing()),
-        Err(other) => return Err(other.into()),
-    };
-    let group = transaction.region().security_groups().get(&group).ok_or(Error::Unexpected)?;
-    let alike = |rule: &&Rule| {
-        rule.direction == direction
-            && (rule.protocol, rule.ports, rule.peer) == (same.protocol, same.ports, same.peer)
-    };
-    group.rules().find(alike).map(|rule| rule.id).ok_or_else(missing)
+    let groups = transaction.region().security_groups();
+    let group = groups.get(&group).ok_or(Fault::SecurityGroupNotFound(group))?;
+    let rule = group.rule_like(direction, permission).map_err(Fault::from)?;
+    rule.map(|rule| rule.id).ok_or_else(missing)
 }
 
 impl RevokedRule {

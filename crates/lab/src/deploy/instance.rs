@@ -1,0 +1,167 @@
+//! Instances: their interfaces, user data and metadata options, and the public address that they may get.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use model::{
+    Applied, Change, ImageId, InterfaceSource, Launch, LaunchInterface, MetadataOptions, NewInterface,
+    SecurityGroupId,
+};
+
+use super::resources::Properties;
+use super::{Maker, PhysicalId};
+use crate::error::{LabError, Place, TemplateFault, Wrong};
+use crate::yaml::{Fields, Node};
+
+const INTERFACE: &[&str] = &[
+    "AssociatePublicIpAddress",
+    "DeleteOnTermination",
+    "Description",
+    "DeviceIndex",
+    "GroupSet",
+    "PrivateIpAddress",
+    "SubnetId",
+];
+/// What the interfaces say where they are listed.
+const OF_THE_INTERFACE: [&str; 3] = ["SubnetId", "PrivateIpAddress", "SecurityGroupIds"];
+const METADATA_OPTIONS: &[&str] = &["HttpPutResponseHopLimit", "HttpTokens"];
+
+impl Maker<'_> {
+    pub(super) fn instance(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let fields = &properties.fields;
+        let image_node = fields.required("ImageId")?;
+        let image: ImageId = image_node.value("the id of an image")?;
+        if self.lab.image(image).is_none() {
+            return Err(image_node.error(TemplateFault::UnknownImage(image.to_string())));
+        }
+        let instance_type = instance_type(fields.required("InstanceType")?)?;
+        let user_data = fields.optional("UserData").map(user_data).transpose()?;
+        let (metadata, tags) = (metadata_options(fields)?, properties.tags()?);
+        let source_dest_check = fields.optional("SourceDestCheck").map_or(Ok(true), Node::boolean)?;
+        let (place, interfaces) = interfaces(properties, source_dest_check)?;
+        let launch = Launch {
+            count: 1,
+            image,
+            instance_type,
+            interfaces,
+            key_name: None,
+            user_data,
+            metadata,
+            disable_api_termination: false,
+            time: 0,
+            client_token: None,
+            tags,
+        };
+        let applied = self.apply(properties, &place, Change::RunInstances(launch))?;
+        let Applied::Instances { instances, .. } = applied else {
+            unreachable!("RunInstances gives instances")
+        };
+        let [instance] = instances[..] else { unreachable!("a launch of one gives one") };
+        let first = self.cloud.region().instances().get(&instance);
+        if let Some(interface) = first.and_then(|instance| instance.interfaces.first().copied())
+            && self.cloud.region().awaits_public_address(interface)
+        {
+            let public_ip = self.free_address(properties.resource)?;
+            self.apply(properties, &place, Change::AssignPublicAddress { interface, public_ip })?;
+        }
+        Ok(PhysicalId::Instance(instance))
+    }
+}
+
+/// The interfaces that an instance is launched with, and the place to blame if it cannot be.
+fn interfaces(
+    properties: &Properties<'_>,
+    source_dest_check: bool,
+) -> Result<(Place, Vec<LaunchInterface>), LabError> {
+    let fields = &properties.fields;
+    let Some(list) = fields.optional("NetworkInterfaces") else {
+        let subnet = fields.required("SubnetId")?;
+        let interface = NewInterface {
+            private_ip: properties.optional_address("PrivateIpAddress")?,
+            groups: groups(fields, "SecurityGroupIds")?,
+            source_dest_check,
+            ..NewInterface::new(subnet.value("the id of a subnet")?)
+        };
+        let place = fields.optional("PrivateIpAddress").unwrap_or(subnet).place.clone();
+        let first =
+            LaunchInterface { device_index: 0, delete_on_termination: true, source: interface.into() };
+        return Ok((place, vec![first]));
+    };
+    if let Some(node) = OF_THE_INTERFACE.into_iter().find_map(|key| fields.optional(key)) {
+        return Err(node.error(TemplateFault::Refused {
+            logical: properties.resource.logical.clone(),
+            code: "InvalidParameterCombination",
+            message:
+                "Network interfaces and an instance-level subnet ID, address or security groups may not be \
+                      specified on the same request."
+                    .to_owned(),
+        }));
+    }
+    let interfaces = fields.items("NetworkInterfaces")?.iter();
+    let interfaces = interfaces.map(|node| interface(node, source_dest_check)).collect::<Result<_, _>>()?;
+    Ok((list.place.clone(), interfaces))
+}
+
+/// The source/destination check is the instance's, for all that it is launched with.
+fn interface(node: &Node, source_dest_check: bool) -> Result<LaunchInterface, LabError> {
+    let fields = Fields::of(node, "a network interface", INTERFACE)?;
+    let description = fields.optional("Description").map(|node| node.text("`Description`")).transpose()?;
+    let interface = NewInterface {
+        private_ip: fields.optional("PrivateIpAddress").map(Node::ipv4).transpose()?,
+        groups: groups(&fields, "GroupSet")?,
+        source_dest_check,
+        description: description.unwrap_or_default().to_owned(),
+        ..NewInterface::new(fields.required("SubnetId")?.value("the id of a subnet")?)
+    };
+    let associate_public_ip = fields.optional("AssociatePublicIpAddress").map(Node::boolean).transpose()?;
+    Ok(LaunchInterface {
+        device_index: fields.required("DeviceIndex")?.value("a device index such as 0")?,
+        delete_on_termination: fields.optional("DeleteOnTermination").map_or(Ok(true), Node::boolean)?,
+        source: InterfaceSource::New { interface, associate_public_ip },
+    })
+}
+
+fn groups(fields: &Fields<'_>, key: &'static str) -> Result<Vec<SecurityGroupId>, LabError> {
+    fields.items(key)?.iter().map(|node| node.value("the id of a security group")).collect()
+}
+
+/// `family.size`; what an instance gets of it is not decided by a list here.
+fn instance_type(node: &Node) -> Result<String, LabError> {
+    let text = node.text("`InstanceType`")?;
+    let word = |s: &str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if text.split_once('.').is_some_and(|(family, size)| word(family) && word(size)) {
+        return Ok(text.to_owned());
+    }
+    let expected = "an instance type such as t1.micro";
+    Err(node.error(Wrong::Value { value: text.to_owned(), expected }))
+}
+
+/// CloudFormation takes user data in base64 only; `Fn::Base64` makes it.
+fn user_data(node: &Node) -> Result<Vec<u8>, LabError> {
+    let text = node.text("`UserData`")?;
+    BASE64.decode(text).map_err(|_| {
+        let value: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
+        node.error(Wrong::Value { value, expected: "base64 (Fn::Base64 makes it)" })
+    })
+}
+
+fn metadata_options(fields: &Fields<'_>) -> Result<MetadataOptions, LabError> {
+    let mut options = MetadataOptions::default();
+    let Some(node) = fields.optional("MetadataOptions") else { return Ok(options) };
+    let fields = Fields::of(node, "`MetadataOptions`", METADATA_OPTIONS)?;
+    if let Some(node) = fields.optional("HttpPutResponseHopLimit") {
+        options.hop_limit = node.value("a number from 1 to 64")?;
+    }
+    if let Some(node) = fields.optional("HttpTokens") {
+        options.tokens_required = match node.text("`HttpTokens`")? {
+            "required" => true,
+            "optional" => false,
+            other => {
+                let value = other.to_owned();
+                return Err(node.error(Wrong::Value { value, expected: "optional or required" }));
+            }
+        };
+    }
+    Ok(options)
+}
