@@ -41,7 +41,6 @@ pub struct Instance {
     /// How often its machine was asked to restart.
     pub reboots: u64,
     /// The client token of its launch, if there was one.
-    #[serde(default)]
     pub client_token: Option<String>,
     /// Its interfaces, lowest device index first: the first is the primary. A terminated instance has none.
     pub interfaces: Vec<InterfaceId>,

@@ -46,10 +46,9 @@ pub struct NetworkInterface {
     /// The instance it is attached to.
     pub attachment: Option<Attachment>,
     /// Whether it gets a public address whenever its instance starts: EC2's AssociatePublicIpAddress.
-    #[serde(default)]
+    #[serde(default)] // Older snapshots lack it.
     pub associate_public_ip: bool,
     /// The public address that its primary address is mapped to by that, which is no Elastic IP address.
-    #[serde(default)]
     pub public_ip: Option<Ipv4Addr>,
     /// Its tags.
     pub tags: Tags,

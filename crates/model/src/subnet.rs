@@ -24,7 +24,7 @@ pub struct Subnet {
     /// Such as "eu-west-1b".
     pub availability_zone: String,
     /// Whether instances that are launched in it get a public address if they do not say otherwise.
-    #[serde(default)]
+    #[serde(default)] // Older snapshots lack it.
     pub map_public_ip_on_launch: bool,
     /// Its tags.
     pub tags: Tags,
