@@ -195,6 +195,7 @@ impl fmt::Display for RegionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Network;
 
     #[test]
     fn names() {
@@ -206,5 +207,24 @@ mod tests {
         assert_eq!(region.private_dns_name(address), "ip-10-210-7-14.eu-west-1.compute.internal");
         assert_eq!(RegionName("us-east-1".into()).domain(), "ec2.internal");
         assert_eq!(RegionName("eu-west-1".into()).availability_zones().next().unwrap(), "eu-west-1a");
+    }
+
+    #[test]
+    fn snapshots_from_before_public_addresses_are_read() {
+        let mut network = Network::new();
+        network.instance();
+        let mut snapshot = serde_json::to_value(&network.region).unwrap();
+        for (all, members) in [
+            ("subnets", &["map_public_ip_on_launch"][..]),
+            ("interfaces", &["associate_public_ip", "public_ip"]),
+            ("instances", &["client_token"]),
+        ] {
+            for resource in snapshot[all].as_object_mut().unwrap().values_mut() {
+                for member in members {
+                    assert!(resource.as_object_mut().unwrap().remove(*member).is_some(), "{member}");
+                }
+            }
+        }
+        assert_eq!(serde_json::from_value::<Region>(snapshot).unwrap(), network.region);
     }
 }
