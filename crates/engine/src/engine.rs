@@ -208,7 +208,8 @@ impl Core {
             self.fragments.first(port, &packet, fragment, ethernet, forward, now);
         }
 
-        forward.rewrite.apply_quoted(frame, &packet, &forward.quoted);
+        let edited = forward.rewrite.apply_quoted(frame, &packet, &forward.quoted);
+        edited.map_err(|_| DropReason::UnsupportedProtocol)?;
         if packet.mtu_len(&frame.offload) > usize::from(forward.mtu) {
             for piece in fragment::split(frame, &packet, usize::from(forward.mtu)) {
                 send(forward.port, &piece);
@@ -264,7 +265,7 @@ impl Core {
     ) -> Option<Box<Frame>> {
         let router = match self.tables.attached(port) {
             Some(Attached::Interface(_, interface)) => self.tables.subnet_of(interface).router,
-            _ => packet.dst(),
+            _ => pipeline::v4(packet.dst()),
         };
         icmp_error::fragmentation_needed(frame, packet, router, mtu).map(Box::new)
     }

@@ -278,7 +278,7 @@ mod tests {
     const RST: Option<TcpFlags> = Some(TcpFlags::RST);
 
     fn end(port: u32, sport: u16, dport: u16) -> EndKey {
-        let address = |last| Ipv4Addr::new(10, 0, 0, last);
+        let address = |last| Ipv4Addr::new(10, 0, 0, last).into();
         let (src, dst) = (address(sport as u8), address(dport as u8));
         (PortId(port), FlowKey { src, dst, proto: FlowProto::Tcp { src: sport, dst: dport } })
     }

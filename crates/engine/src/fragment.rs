@@ -1,7 +1,7 @@
 //! Later fragments follow their first: it alone has ports (RFC 4787 REQ-14).
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use wire::{Fragment, Packet};
 
@@ -17,10 +17,10 @@ const LIFETIME: u64 = 15;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Datagram {
     port: PortId,
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
+    src: IpAddr,
+    dst: IpAddr,
     protocol: u8,
-    id: u16,
+    id: u32,
 }
 
 /// How a first fragment left.
@@ -108,6 +108,8 @@ impl Datagram {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use wire::{Frame, Mac, Rewrite, build, fragment};
 
     use super::*;

@@ -4,6 +4,8 @@
 //! stored if the verdict is to forward. The order is that of the AWS VPC user guide: source check, security group,
 //! route table, gateway, security group. Each step sees the packet as it looks at that point of its road.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use wire::{FlowKey, FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport};
 
 use crate::fabric::{PortId, Uplink};
@@ -102,7 +104,7 @@ fn for_the_vpc(view: &View<'_>, interface: &Interface, frame: &Frame, packet: &P
         return Some(Verdict::Drop(DropReason::RogueDhcpServer));
     }
     let subnet = view.tables.subnet_of(interface);
-    let for_us = packet.dst().is_broadcast() || packet.dst() == subnet.router;
+    let for_us = v4(packet.dst()).is_broadcast() || packet.dst() == subnet.router;
     (dst == dhcp4::SERVER_PORT && for_us).then(|| dhcp4::answer(view.tables, interface, frame, packet))
 }
 
@@ -114,19 +116,19 @@ fn from_interface(
     trace: &mut impl Trace,
 ) -> Road {
     trace.note(|| Step::From { interface: interface.key.clone(), instance: interface.instance });
-    if source_check::martian(hop.key.src) {
+    if source_check::martian(hop.src()) {
         return Err(DropReason::MartianSource);
     }
-    source_check::check(interface, Direction::Egress, hop.key.src, trace)?;
+    source_check::check(interface, Direction::Egress, hop.src(), trace)?;
     possible_destination(packet)?;
 
     let subnet = view.tables.subnet_of(interface);
     // The VPC's own services stand outside every security group (VPC user guide, "Security groups").
     if packet.eth_dst() == ROUTER_MAC {
-        if hop.key.dst.is_link_local() {
+        if hop.dst().is_link_local() {
             return to_service(view, port, hop, trace);
         }
-        if hop.key.dst == view.tables.vpc_of(interface).dns {
+        if hop.dst() == view.tables.vpc_of(interface).dns {
             return Err(DropReason::NoSuchService);
         }
     }
@@ -139,10 +141,10 @@ fn from_interface(
         return deliver(view, (port, packet.flow_key()), neighbor, hop, trace);
     }
 
-    if hop.key.dst == subnet.router {
+    if hop.dst() == subnet.router {
         return Err(DropReason::ForTheRouter);
     }
-    let found = route::lookup(subnet, hop.key.dst);
+    let found = route::lookup(subnet, hop.dst());
     trace.note(|| Step::Route {
         table: subnet.table,
         subnet: subnet.id,
@@ -155,7 +157,7 @@ fn from_interface(
         Some(Target::Blackhole(_)) => Err(DropReason::Blackhole),
         Some(Target::Local) => {
             let vpc = view.tables.vpc_of(interface);
-            let owner = *vpc.addresses.get(&hop.key.dst).ok_or(DropReason::NoSuchAddress)?;
+            let owner = *vpc.addresses.get(&hop.dst()).ok_or(DropReason::NoSuchAddress)?;
             if owner == index {
                 return Err(DropReason::RouteLeadsBack);
             }
@@ -174,7 +176,7 @@ fn possible_destination(packet: &Packet) -> Result<(), DropReason> {
     if packet.dst().is_multicast() {
         return Err(DropReason::Multicast);
     }
-    if packet.dst().is_broadcast() || packet.eth_dst() == Mac::BROADCAST {
+    if v4(packet.dst()).is_broadcast() || packet.eth_dst() == Mac::BROADCAST {
         return Err(DropReason::Broadcast);
     }
     Ok(())
@@ -182,14 +184,14 @@ fn possible_destination(packet: &Packet) -> Result<(), DropReason> {
 
 /// Beyond the internet gateway: either another public address of ours, or somebody on the internet segment.
 fn to_internet(view: &View<'_>, sent: (PortId, FlowKey), hop: Hop, trace: &mut impl Trace) -> Road {
-    if let Some((owner, private)) = view.tables.behind_public(hop.key.dst) {
+    if let Some((owner, private)) = view.tables.behind_public(hop.dst()) {
         let hop = internet_gateway::inbound(view.tables, owner, private, hop, trace);
         let (forward, claim) = deliver(view, sent, owner, hop, trace)?;
         return Ok((Forward { mtu: INTERNET_GATEWAY_MTU, ..forward }, claim));
     }
     let uplink = view.tables.uplink.as_ref().ok_or(DropReason::NoUplink)?;
-    let mac = *uplink.neighbors.get(&hop.key.dst).ok_or(DropReason::NoInternetHost)?;
-    trace.note(|| Step::ToInternet { destination: hop.key.dst });
+    let mac = *uplink.neighbors.get(&hop.dst()).ok_or(DropReason::NoInternetHost)?;
+    trace.note(|| Step::ToInternet { destination: hop.dst() });
     let hop = hop.edited(Rewrite { eth_src: Some(uplink.mac), eth_dst: Some(mac), ..Rewrite::default() });
     leave(view, sent, uplink.port, uplink.mtu, hop)
 }
@@ -204,13 +206,13 @@ fn from_internet(
     if packet.eth_dst() != uplink.mac {
         return Err(DropReason::NotForUs);
     }
-    trace.note(|| Step::FromInternet { source: hop.key.src });
-    let (owner, private) = view.tables.behind_public(hop.key.dst).ok_or(DropReason::UnknownPublicAddress)?;
+    trace.note(|| Step::FromInternet { source: hop.src() });
+    let (owner, private) = view.tables.behind_public(hop.dst()).ok_or(DropReason::UnknownPublicAddress)?;
     // Nobody out there has an address of ours: rules that trust the VPC's addresses must not trust a stranger.
     let vpc = view.tables.vpc_of(&view.tables.interfaces[owner]);
-    let ours = vpc.cidrs.iter().any(|cidr| cidr.contains(&hop.key.src))
-        || view.tables.behind_public(hop.key.src).is_some();
-    if ours || source_check::martian(hop.key.src) {
+    let ours = vpc.cidrs.iter().any(|cidr| cidr.contains(&hop.src()))
+        || view.tables.behind_public(hop.src()).is_some();
+    if ours || source_check::martian(hop.src()) {
         return Err(DropReason::MartianSource);
     }
     let sent = (uplink.port, packet.flow_key());
@@ -222,7 +224,7 @@ fn from_internet(
 /// Hands the packet to an interface of the VPC: destination check, security groups, port.
 fn deliver(view: &View<'_>, sent: (PortId, FlowKey), owner: usize, hop: Hop, trace: &mut impl Trace) -> Road {
     let receiver = &view.tables.interfaces[owner];
-    source_check::check(receiver, Direction::Ingress, hop.key.dst, trace)?;
+    source_check::check(receiver, Direction::Ingress, hop.dst(), trace)?;
     let port = receiver.port.ok_or(DropReason::NoPort)?;
     pass_groups(view, receiver, port, Direction::Ingress, &hop, trace)?;
     trace.note(|| Step::Deliver { interface: receiver.key.clone(), instance: receiver.instance });
@@ -241,11 +243,11 @@ fn pass_groups(
 ) -> Result<(), DropReason> {
     // The key under which the interface itself sends on this connection.
     let (own, peer) = match (direction, hop.quoted) {
-        (Direction::Egress, None) => (hop.key, hop.key.dst),
-        (Direction::Ingress, None) => (hop.key.reversed(), hop.key.src),
+        (Direction::Egress, None) => (hop.key, hop.dst()),
+        (Direction::Ingress, None) => (hop.key.reversed(), hop.src()),
         // An error that the interface sends quotes what it received, one that it receives quotes what it sent.
-        (Direction::Egress, Some(quoted)) => (quoted.reversed(), hop.key.dst),
-        (Direction::Ingress, Some(quoted)) => (quoted, hop.key.src),
+        (Direction::Egress, Some(quoted)) => (quoted.reversed(), hop.dst()),
+        (Direction::Ingress, Some(quoted)) => (quoted, hop.src()),
     };
     if view.flows.find(&(port, own), hop.opening).is_some() {
         trace.note(|| Step::Tracked { direction });
@@ -260,13 +262,13 @@ fn to_service(view: &View<'_>, port: PortId, hop: Hop, trace: &mut impl Trace) -
     if !link_local::served(&hop.key) {
         return Err(DropReason::NoSuchService);
     }
-    trace.note(|| Step::Service { address: hop.key.dst });
+    trace.note(|| Step::Service { address: hop.dst() });
     let sent = (port, hop.key);
     let source = link_local::service_address(port).ok_or(DropReason::NoSuchService)?;
     let hop = hop.edited(Rewrite {
         eth_src: Some(ROUTER_MAC),
         eth_dst: Some(services.mac),
-        src: Some(source),
+        src: Some(source.into()),
         ..Rewrite::default()
     });
     let receiver = (services.port, hop.key.reversed());
@@ -307,6 +309,16 @@ fn leave(view: &View<'_>, sent: (PortId, FlowKey), port: PortId, mtu: u16, hop: 
 }
 
 impl Hop {
+    /// Where the packet comes from.
+    pub(crate) fn src(&self) -> Ipv4Addr {
+        v4(self.key.src)
+    }
+
+    /// Where the packet goes.
+    pub(crate) fn dst(&self) -> Ipv4Addr {
+        v4(self.key.dst)
+    }
+
     /// The packet after one more edit.
     pub(crate) fn edited(mut self, edit: Rewrite) -> Hop {
         self.key.src = edit.src.unwrap_or(self.key.src);
@@ -323,5 +335,14 @@ impl Hop {
             self.rewrite_quoted = self.rewrite_quoted.then(edit);
         }
         self
+    }
+}
+
+/// An address of a packet on the way. IPv6 frames are dropped before they come here; the address that would
+/// stand for one of theirs never sends and has no owner.
+pub(crate) fn v4(address: IpAddr) -> Ipv4Addr {
+    match address {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
     }
 }

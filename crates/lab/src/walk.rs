@@ -231,7 +231,7 @@ impl Question {
             Proto::Udp => FlowProto::Udp { src: EPHEMERAL_PORT, dst: self.port },
             Proto::Icmp => FlowProto::Echo { id: EPHEMERAL_PORT, request: true },
         };
-        FlowKey { src, dst, proto }
+        FlowKey { src: src.into(), dst: dst.into(), proto }
     }
 }
 

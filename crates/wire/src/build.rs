@@ -1,15 +1,19 @@
 //! Frames from values: for explanations, services and tests. Ethernet addresses are zero until
 //! [`Frame::with_macs`]; TTL is 64, DF is set, all checksums are complete.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use smoltcp::wire::{Ipv4Packet, TcpPacket, TcpSeqNumber, UdpPacket};
+use smoltcp::wire::{Ipv4Packet, UdpPacket};
 
 use crate::{ETHERNET_LEN, Frame, Mac, Offload, Packet, TcpFlags, Transport, checksum};
 
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+
+/// What an IPv4 packet holds after a header without options.
+const LONGEST_PAYLOAD: usize = 0xffff - 20;
 
 /// Any Ethernet frame.
 pub fn ethernet(src: Mac, dst: Mac, ethertype: u16, payload: &[u8]) -> Frame {
@@ -21,9 +25,158 @@ pub fn ethernet(src: Mac, dst: Mac, ethertype: u16, payload: &[u8]) -> Frame {
     Frame::new(bytes)
 }
 
-/// An IPv4 packet of any protocol. A payload that does not fit (above 65,515 bytes) is cut.
-pub fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, payload: &[u8]) -> Frame {
-    let payload = &payload[..payload.len().min(0xffff - 20)];
+/// An IP packet of any protocol, of the family of its destination. A payload that does not fit (above 65,515
+/// bytes for IPv4, 65,535 for IPv6) is cut; a source of the other family becomes the unspecified address.
+pub fn ip(src: impl Into<IpAddr>, dst: impl Into<IpAddr>, protocol: u8, payload: &[u8]) -> Frame {
+    match pair(src, dst) {
+        Pair::V4(src, dst) => ipv4(src, dst, protocol, payload),
+        Pair::V6(src, dst) => ipv6(src, dst, protocol, payload),
+    }
+}
+
+/// A UDP datagram.
+pub fn udp(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    src_port: u16,
+    dst_port: u16,
+    payload: &[u8],
+) -> Frame {
+    let payload = &payload[..payload.len().min(LONGEST_PAYLOAD - 8)];
+    let mut datagram = vec![0; 8];
+    datagram.extend(payload);
+    let len = datagram.len() as u16;
+    let mut header = UdpPacket::new_unchecked(&mut datagram[..]);
+    header.set_src_port(src_port);
+    header.set_dst_port(dst_port);
+    header.set_len(len);
+    summed(src, dst, UDP, datagram, 6)
+}
+
+/// A TCP segment without options, sequence and acknowledgement numbers zero, with a full window.
+pub fn tcp(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    src_port: u16,
+    dst_port: u16,
+    flags: TcpFlags,
+    payload: &[u8],
+) -> Frame {
+    segment(src, dst, (src_port, dst_port), (0, 0), 0xffff, flags, payload)
+}
+
+/// An ICMP or ICMPv6 echo request or reply.
+pub fn echo(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    request: bool,
+    id: u16,
+    seq: u16,
+    payload: &[u8],
+) -> Frame {
+    let dst = dst.into();
+    let [a, b] = id.to_be_bytes();
+    let [c, d] = seq.to_be_bytes();
+    let kind = match (dst, request) {
+        (IpAddr::V4(_), true) => 8,
+        (IpAddr::V4(_), false) => 0,
+        (IpAddr::V6(_), true) => 128,
+        (IpAddr::V6(_), false) => 129,
+    };
+    icmp(src, dst, kind, 0, [a, b, c, d], payload)
+}
+
+/// An ICMP or ICMPv6 error about a packet, of which it quotes these bytes, from the IP header on.
+pub fn icmp_error(src: impl Into<IpAddr>, dst: impl Into<IpAddr>, kind: u8, code: u8, quote: &[u8]) -> Frame {
+    icmp(src, dst, kind, code, [0; 4], quote)
+}
+
+pub(crate) fn icmp(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    kind: u8,
+    code: u8,
+    rest_of_header: [u8; 4],
+    data: &[u8],
+) -> Frame {
+    let dst = dst.into();
+    let data = &data[..data.len().min(LONGEST_PAYLOAD - 8)];
+    let mut message = vec![kind, code, 0, 0];
+    message.extend(rest_of_header);
+    message.extend(data);
+    if dst.is_ipv6() {
+        return summed(src, dst, ICMPV6, message, 2);
+    }
+    let sum = !checksum::sum(&message);
+    checksum::store(&mut message, 2, sum);
+    ip(src, dst, ICMP, &message)
+}
+
+/// A TCP segment with ports, sequence and acknowledgement number, window, and no options.
+pub(crate) fn segment(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    (src_port, dst_port): (u16, u16),
+    (seq, ack): (u32, u32),
+    window: u16,
+    flags: TcpFlags,
+    payload: &[u8],
+) -> Frame {
+    let payload = &payload[..payload.len().min(LONGEST_PAYLOAD - 20)];
+    let mut segment = Vec::with_capacity(20 + payload.len());
+    segment.extend(src_port.to_be_bytes());
+    segment.extend(dst_port.to_be_bytes());
+    segment.extend(seq.to_be_bytes());
+    segment.extend(ack.to_be_bytes());
+    segment.extend([5 << 4, flags.0]);
+    segment.extend(window.to_be_bytes());
+    segment.extend([0; 4]);
+    segment.extend(payload);
+    summed(src, dst, TCP, segment, 16)
+}
+
+/// A packet whose protocol has a checksum over the pseudo header at an offset of its header.
+fn summed(
+    src: impl Into<IpAddr>,
+    dst: impl Into<IpAddr>,
+    protocol: u8,
+    mut payload: Vec<u8>,
+    field: usize,
+) -> Frame {
+    let (src, dst) = pair(src, dst).addresses();
+    let pseudo = checksum::pseudo_header(src, dst, protocol, payload.len());
+    let sum = !checksum::add(checksum::sum(&payload), pseudo);
+    // Zero would mean "no checksum" in UDP (RFC 768).
+    checksum::store(&mut payload, field, if sum == 0 && protocol == UDP { 0xffff } else { sum });
+    ip(src, dst, protocol, &payload)
+}
+
+/// Two addresses of one family.
+enum Pair {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+impl Pair {
+    fn addresses(self) -> (IpAddr, IpAddr) {
+        match self {
+            Pair::V4(src, dst) => (src.into(), dst.into()),
+            Pair::V6(src, dst) => (src.into(), dst.into()),
+        }
+    }
+}
+
+fn pair(src: impl Into<IpAddr>, dst: impl Into<IpAddr>) -> Pair {
+    match (src.into(), dst.into()) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Pair::V4(src, dst),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => Pair::V6(src, dst),
+        (IpAddr::V6(_), IpAddr::V4(dst)) => Pair::V4(Ipv4Addr::UNSPECIFIED, dst),
+        (IpAddr::V4(_), IpAddr::V6(dst)) => Pair::V6(Ipv6Addr::UNSPECIFIED, dst),
+    }
+}
+
+fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, payload: &[u8]) -> Frame {
+    let payload = &payload[..payload.len().min(LONGEST_PAYLOAD)];
     let mut header = [0; 20];
     let mut ip = Ipv4Packet::new_unchecked(&mut header[..]);
     ip.set_version(4);
@@ -40,70 +193,16 @@ pub fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, payload: &[u8]) -> Frame
     frame
 }
 
-/// A UDP datagram.
-pub fn udp(src: Ipv4Addr, dst: Ipv4Addr, src_port: u16, dst_port: u16, payload: &[u8]) -> Frame {
-    let payload = &payload[..payload.len().min(0xffff - 28)];
-    let mut datagram = vec![0; 8];
-    datagram.extend(payload);
-    let len = datagram.len();
-    let mut header = UdpPacket::new_unchecked(&mut datagram[..]);
-    header.set_src_port(src_port);
-    header.set_dst_port(dst_port);
-    header.set_len(len as u16);
-    header.fill_checksum(&src.into(), &dst.into());
-    ipv4(src, dst, UDP, &datagram)
-}
-
-/// A TCP segment without options, sequence and acknowledgement numbers zero, with a full window.
-pub fn tcp(
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    src_port: u16,
-    dst_port: u16,
-    flags: TcpFlags,
-    payload: &[u8],
-) -> Frame {
-    let payload = &payload[..payload.len().min(0xffff - 40)];
-    let mut segment = vec![0; 20];
-    segment.extend(payload);
-    segment[13] = flags.0;
-    let mut header = TcpPacket::new_unchecked(&mut segment[..]);
-    header.set_src_port(src_port);
-    header.set_dst_port(dst_port);
-    header.set_seq_number(TcpSeqNumber(0));
-    header.set_header_len(20);
-    header.set_window_len(0xffff);
-    header.fill_checksum(&src.into(), &dst.into());
-    ipv4(src, dst, TCP, &segment)
-}
-
-/// An ICMP echo request or reply.
-pub fn echo(src: Ipv4Addr, dst: Ipv4Addr, request: bool, id: u16, seq: u16, payload: &[u8]) -> Frame {
-    let [a, b] = id.to_be_bytes();
-    let [c, d] = seq.to_be_bytes();
-    icmp(src, dst, if request { 8 } else { 0 }, 0, [a, b, c, d], payload)
-}
-
-/// An ICMP error about a packet, of which it quotes these bytes, from the IPv4 header on.
-pub fn icmp_error(src: Ipv4Addr, dst: Ipv4Addr, kind: u8, code: u8, quote: &[u8]) -> Frame {
-    icmp(src, dst, kind, code, [0; 4], quote)
-}
-
-pub(crate) fn icmp(
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    kind: u8,
-    code: u8,
-    rest_of_header: [u8; 4],
-    data: &[u8],
-) -> Frame {
-    let data = &data[..data.len().min(0xffff - 28)];
-    let mut message = vec![kind, code, 0, 0];
-    message.extend(rest_of_header);
-    message.extend(data);
-    let sum = !checksum::sum(&message);
-    checksum::store(&mut message, 2, sum);
-    ipv4(src, dst, ICMP, &message)
+fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, payload: &[u8]) -> Frame {
+    let payload = &payload[..payload.len().min(0xffff)];
+    let mut header = vec![0x60, 0, 0, 0];
+    header.extend((payload.len() as u16).to_be_bytes());
+    header.extend([protocol, 64]);
+    header.extend(src.octets());
+    header.extend(dst.octets());
+    let mut frame = ethernet(Mac::default(), Mac::default(), 0x86dd, &header);
+    frame.bytes.extend(payload);
+    frame
 }
 
 /// Makes the IPv4 header checksum right after an edit of the header. The frame must be an IPv4 one with a
@@ -175,7 +274,7 @@ mod tests {
         for frame in [udp(A, B, 5, 7, b"odd"), tcp(A, B, 5, 7, TcpFlags::SYN, b"even")] {
             let packet = Packet::parse(&frame.bytes).unwrap();
             let segment = &frame.bytes[34..];
-            let pseudo = checksum::pseudo_header(A, B, packet.protocol(), segment.len());
+            let pseudo = checksum::pseudo_header(A.into(), B.into(), packet.protocol(), segment.len());
             assert_eq!(checksum::add(checksum::sum(segment), pseudo), 0xffff);
         }
         let ping = echo(A, B, true, 1, 2, b"odd");

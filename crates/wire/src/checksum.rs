@@ -1,8 +1,8 @@
 //! The internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use smoltcp::wire::{IpProtocol, checksum};
+use smoltcp::wire::checksum;
 
 /// The one's complement sum of the bytes, not complemented, as if they began at an even offset.
 pub(crate) fn sum(bytes: &[u8]) -> u16 {
@@ -10,9 +10,20 @@ pub(crate) fn sum(bytes: &[u8]) -> u16 {
     bytes.chunks(0xfffe).fold(0, |sum, chunk| add(sum, checksum::data(chunk)))
 }
 
-/// The sum of the pseudo header of TCP and UDP, not complemented.
-pub(crate) fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, len: usize) -> u16 {
-    checksum::pseudo_header_v4(&src, &dst, IpProtocol::from(protocol), len as u32)
+/// The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 section 3.1, RFC 8200 section 8.1), not
+/// complemented.
+pub(crate) fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> u16 {
+    let (high, low) = ((len >> 16) as u16, len as u16);
+    add(addresses(src, dst), add(add(high, low), protocol.into()))
+}
+
+/// The sum of two addresses.
+pub(crate) fn addresses(src: IpAddr, dst: IpAddr) -> u16 {
+    let one = |address: IpAddr| match address {
+        IpAddr::V4(address) => sum(&address.octets()),
+        IpAddr::V6(address) => sum(&address.octets()),
+    };
+    add(one(src), one(dst))
 }
 
 /// One's complement addition.

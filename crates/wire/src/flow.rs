@@ -1,7 +1,7 @@
 //! The name of a flow.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,9 @@ use crate::transport::Transport;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FlowKey {
     /// Source address.
-    pub src: Ipv4Addr,
+    pub src: IpAddr,
     /// Destination address.
-    pub dst: Ipv4Addr,
+    pub dst: IpAddr,
     /// Protocol, and what it has as ports.
     pub proto: FlowProto,
 }
@@ -57,7 +57,7 @@ pub enum FlowProto {
 }
 
 impl FlowKey {
-    pub(crate) fn new(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, transport: Transport) -> FlowKey {
+    pub(crate) fn new(src: IpAddr, dst: IpAddr, protocol: u8, transport: Transport) -> FlowKey {
         let proto = match transport {
             Transport::Tcp { src, dst, .. } => FlowProto::Tcp { src, dst },
             Transport::Udp { src, dst } => FlowProto::Udp { src, dst },
@@ -97,10 +97,12 @@ impl fmt::Display for FlowKey {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
-    const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-    const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+    const A: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
     #[test]
     fn reversed_is_the_way_back() {

@@ -143,11 +143,11 @@ mod tests {
 
     #[test]
     fn datagrams_of_an_edited_gso_frame_have_their_new_addresses_summed() {
-        let edit = crate::Rewrite { src: Some(Ipv4Addr::new(203, 0, 113, 13)), ..Default::default() };
+        let edit = crate::Rewrite { src: Some(Ipv4Addr::new(203, 0, 113, 13).into()), ..Default::default() };
         let mut frame = build::udp(A, B, 5, 7, &[1; 2400]).with_dont_fragment(false).with_partial_checksum();
         frame.offload = Offload { gso_type: 5, gso_size: 1200, ..frame.offload };
         let packet = parsed(&frame);
-        edit.apply(&mut frame, &packet);
+        edit.apply(&mut frame, &packet).unwrap();
         let expected = build::udp(Ipv4Addr::new(203, 0, 113, 13), B, 5, 7, &[1; 1200]);
         assert_eq!(split(&frame, &packet, 1500)[0], expected.with_dont_fragment(false));
     }

@@ -1,6 +1,6 @@
 //! ICMP errors of our own.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{ETHERNET_LEN, Frame, Packet, Transport, build};
 
@@ -12,11 +12,14 @@ const LONGEST: usize = 576;
 /// router that says so. None where RFC 1812 section 4.3.2.7 forbids an error: about an ICMP error, a
 /// fragment after the first, to or from more than one host.
 pub fn fragmentation_needed(original: &Frame, packet: &Packet, from: Ipv4Addr, mtu: u16) -> Option<Frame> {
-    let one_host = |address: Ipv4Addr| {
-        !address.is_multicast()
-            && !address.is_broadcast()
-            && !address.is_unspecified()
-            && !address.is_loopback()
+    let one_host = |address: IpAddr| match address {
+        IpAddr::V4(address) => {
+            !address.is_multicast()
+                && !address.is_broadcast()
+                && !address.is_unspecified()
+                && !address.is_loopback()
+        }
+        IpAddr::V6(_) => false,
     };
     let about_error_or_part = match packet.transport() {
         // 4, 5: source quench and redirect count as errors too (RFC 1122 section 3.2.2).
@@ -63,7 +66,7 @@ mod tests {
         let error = about(&original).unwrap();
         let packet = Packet::parse(&error.bytes).unwrap();
         assert_eq!((packet.eth_src(), packet.eth_dst()), (MAC_B, MAC_A));
-        assert_eq!((packet.src(), packet.dst(), packet.total_len()), (ROUTER, A, 576));
+        assert_eq!((packet.src(), packet.dst(), packet.total_len()), (ROUTER.into(), A.into(), 576));
         assert_eq!(packet.flow_key().proto, FlowProto::Icmp { kind: 3, code: 4 });
         assert_eq!(packet.verify_icmp(&error), Ok(()));
         assert_eq!(error.bytes[38..42], [0, 0, 0x05, 0x78]);
@@ -87,7 +90,7 @@ mod tests {
         assert_eq!(about(&build::udp(A, Ipv4Addr::new(224, 0, 0, 1), 5, 7, b"x")), None);
         assert_eq!(about(&build::udp(Ipv4Addr::UNSPECIFIED, B, 5, 7, b"x")), None);
         assert_eq!(about(&build::udp(A, B, 5, 7, b"x").with_macs(MAC_A, Mac::BROADCAST)), None);
-        let mut later = build::ipv4(A, B, 17, &[0; 64]);
+        let mut later = build::ip(A, B, 17, &[0; 64]);
         later.bytes[21] = 9;
         build::fill_ipv4_checksum(&mut later);
         assert_eq!(about(&later), None);

@@ -32,6 +32,7 @@ mod quoted;
 mod rewrite;
 mod show;
 mod transport;
+mod untranslatable;
 
 pub use flow::{FlowKey, FlowProto};
 pub use frame::{Ethertype, Frame};
@@ -43,6 +44,7 @@ pub use quoted::Quoted;
 pub use rewrite::Rewrite;
 pub use show::show;
 pub use transport::{TcpFlags, Transport};
+pub use untranslatable::Untranslatable;
 
 /// Length of an Ethernet header without tags: where the IP header or the ARP packet of a frame begins.
 pub const ETHERNET_LEN: usize = 14;

@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(check(&udp(), 1, (5, 1400), 34, 6), Ok(()));
         assert_eq!(check(&udp(), 1, (3, 1480), 34, 6), Ok(()));
         assert_eq!(check(&udp(), 1, none, 34 + 8 + 8 + 14 + 20, 16), Ok(()), "TCP in VXLAN");
-        assert_eq!(check(&build::ipv4(A, B, 132, &[0; 40]), 1, none, 34, 8), Ok(()), "SCTP");
+        assert_eq!(check(&build::ip(A, B, 132, &[0; 40]), 1, none, 34, 8), Ok(()), "SCTP");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A frame, parsed once.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet};
 
@@ -13,10 +13,10 @@ use crate::{ETHERNET_LEN, Ethertype, FlowKey, Frame, Mac, Malformed, Offload, Qu
 pub struct Packet {
     eth_src: Mac,
     eth_dst: Mac,
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
+    src: IpAddr,
+    dst: IpAddr,
     total_len: u16,
-    id: u16,
+    id: u32,
     fragment_offset: u16,
     more_fragments: bool,
     dont_fragment: bool,
@@ -32,7 +32,7 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// Identification, the same in all fragments of one datagram.
-    pub id: u16,
+    pub id: u32,
     /// Where this part begins, in bytes.
     pub offset: u16,
     /// Whether more parts follow.
@@ -70,10 +70,10 @@ impl Packet {
         Ok(Packet {
             eth_src: Mac(ethernet.src_addr().0),
             eth_dst: Mac(ethernet.dst_addr().0),
-            src: ip.src_addr(),
-            dst: ip.dst_addr(),
+            src: ip.src_addr().into(),
+            dst: ip.dst_addr().into(),
             total_len: ip.total_len(),
-            id: ip.ident(),
+            id: ip.ident().into(),
             fragment_offset,
             more_fragments: ip.more_frags(),
             dont_fragment: ip.dont_frag(),
@@ -96,13 +96,13 @@ impl Packet {
         self.eth_dst
     }
 
-    /// IPv4 source.
-    pub fn src(&self) -> Ipv4Addr {
+    /// IP source.
+    pub fn src(&self) -> IpAddr {
         self.src
     }
 
-    /// IPv4 destination.
-    pub fn dst(&self) -> Ipv4Addr {
+    /// IP destination.
+    pub fn dst(&self) -> IpAddr {
         self.dst
     }
 
@@ -251,6 +251,8 @@ fn check_fragment(ip: &Ipv4Packet<&[u8]>) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::{FlowProto, build};
 
@@ -275,7 +277,10 @@ mod tests {
         frame.extend([0xee; 20]);
         let packet = Packet::parse(&frame).unwrap();
         assert_eq!((packet.eth_src(), packet.eth_dst()), (from, to));
-        assert_eq!((packet.src(), packet.dst(), packet.protocol(), packet.ttl()), (A, B, 17, 9));
+        assert_eq!(
+            (packet.src(), packet.dst(), packet.protocol(), packet.ttl()),
+            (A.into(), B.into(), 17, 9)
+        );
         assert_eq!((packet.ip_offset(), packet.transport_offset(), packet.total_len()), (14, 34, 33));
         assert_eq!(packet.transport(), Transport::Udp { src: 5, dst: 7 });
         assert_eq!(packet.payload(&frame), b"hello");
@@ -285,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_packet_is_small() {
-        assert!(size_of::<Packet>() <= 96, "{}", size_of::<Packet>());
+        assert!(size_of::<Packet>() <= 192, "{}", size_of::<Packet>());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The packet inside an ICMP error.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
 
@@ -11,8 +11,8 @@ use crate::{FlowKey, checksum};
 /// 792). The offsets count from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quoted {
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
+    src: IpAddr,
+    dst: IpAddr,
     protocol: u8,
     transport: Transport,
     ip_offset: u16,
@@ -42,8 +42,8 @@ impl Quoted {
         let len = bytes.len().min(ip.total_len().into());
         let protocol = ip.next_header();
         Some(Quoted {
-            src: ip.src_addr(),
-            dst: ip.dst_addr(),
+            src: ip.src_addr().into(),
+            dst: ip.dst_addr().into(),
             protocol: protocol.into(),
             transport: if ip.frag_offset() == 0 {
                 quoted_transport(protocol, bytes.get(header..len)?)?
@@ -56,13 +56,13 @@ impl Quoted {
         })
     }
 
-    /// IPv4 source: who sent what the error is about.
-    pub fn src(&self) -> Ipv4Addr {
+    /// IP source: who sent what the error is about.
+    pub fn src(&self) -> IpAddr {
         self.src
     }
 
-    /// IPv4 destination.
-    pub fn dst(&self) -> Ipv4Addr {
+    /// IP destination.
+    pub fn dst(&self) -> IpAddr {
         self.dst
     }
 
@@ -121,6 +121,8 @@ fn quoted_transport(protocol: IpProtocol, bytes: &[u8]) -> Option<Transport> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::{FlowProto, Frame, Packet, build};
 

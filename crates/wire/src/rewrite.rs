@@ -1,11 +1,11 @@
 //! The one edit.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::{self, Change};
-use crate::{Frame, Mac, Packet, Transport};
+use crate::{Frame, Mac, Packet, Transport, Untranslatable};
 
 /// A whole edit of a frame as one value: everything that forwarding may do to it. The default does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,14 +14,16 @@ pub struct Rewrite {
     pub eth_src: Option<Mac>,
     /// New Ethernet destination.
     pub eth_dst: Option<Mac>,
-    /// New IPv4 source.
-    pub src: Option<Ipv4Addr>,
-    /// New IPv4 destination.
-    pub dst: Option<Ipv4Addr>,
+    /// New source address.
+    pub src: Option<IpAddr>,
+    /// New destination address.
+    pub dst: Option<IpAddr>,
     /// New source port of TCP or UDP, or identifier of an echo request (RFC 5508 section 3.1).
     pub src_port: Option<u16>,
     /// New destination port of TCP or UDP, or identifier of an echo reply.
     pub dst_port: Option<u16>,
+    /// By how much TTL or hop limit is lowered; it stops at zero.
+    pub hops: u8,
 }
 
 impl Rewrite {
@@ -34,6 +36,7 @@ impl Rewrite {
             dst: later.dst.or(self.dst),
             src_port: later.src_port.or(self.src_port),
             dst_port: later.dst_port.or(self.dst_port),
+            hops: self.hops.saturating_add(later.hops),
         }
     }
 
@@ -41,9 +44,9 @@ impl Rewrite {
     /// 1624): that of IPv4, and of TCP, UDP and ICMP echo where their header is in this frame (so not in a
     /// fragment after the first). A UDP checksum of zero, which means none, stays zero. A checksum that is
     /// left to the kernel changes with the addresses only: its field holds the sum of the pseudo header.
-    pub fn apply(&self, frame: &mut Frame, packet: &Packet) {
+    pub fn apply(&self, frame: &mut Frame, packet: &Packet) -> Result<(), Untranslatable> {
         if frame.bytes.len() < packet.end() {
-            return;
+            return Ok(());
         }
         if let Some(mac) = self.eth_dst {
             frame.bytes[..6].copy_from_slice(&mac.0);
@@ -56,17 +59,23 @@ impl Rewrite {
             .is_some_and(|field| frame.offload.completes(start, start + field));
         let bytes = &mut frame.bytes[..packet.end()];
         self.edit(bytes, packet.ip_offset(), start, packet.transport(), partial);
+        Ok(())
     }
 
     /// Edits an ICMP error as [`Rewrite::apply`] does, and the packet that it quotes by `quoted`: its
     /// addresses and ports, its IPv4 checksum and, as far as the quote reaches, its TCP, UDP or ICMP
     /// checksum; then makes the checksum of the error fit (RFC 5508 REQ-4 and 5). `quoted` is said in the
     /// direction of the quoted packet. A packet without a quote is edited by `self` alone.
-    pub fn apply_quoted(&self, frame: &mut Frame, packet: &Packet, quoted: &Rewrite) {
-        self.apply(frame, packet);
-        let Some(inner) = packet.quoted() else { return };
+    pub fn apply_quoted(
+        &self,
+        frame: &mut Frame,
+        packet: &Packet,
+        quoted: &Rewrite,
+    ) -> Result<(), Untranslatable> {
+        self.apply(frame, packet)?;
+        let Some(inner) = packet.quoted() else { return Ok(()) };
         if frame.bytes.len() < packet.end() {
-            return;
+            return Ok(());
         }
         let data = packet.payload_offset()..packet.end();
         let before = checksum::sum(&frame.bytes[data.clone()]);
@@ -78,19 +87,22 @@ impl Rewrite {
             let old = checksum::load(&frame.bytes, field);
             checksum::store(&mut frame.bytes, field, change.of_checksum(old));
         }
+        Ok(())
     }
 
     /// Edits a packet that begins at `ip`; `bytes` ends where it ends, which in a quote may be early.
     fn edit(&self, bytes: &mut [u8], ip: usize, start: usize, transport: Transport, partial: bool) {
         let mut addresses = Change::default();
-        if let Some(src) = self.src {
+        if let Some(IpAddr::V4(src)) = self.src {
             addresses = addresses.and(Change::write(bytes, ip + 12, &src.octets()));
         }
-        if let Some(dst) = self.dst {
+        if let Some(IpAddr::V4(dst)) = self.dst {
             addresses = addresses.and(Change::write(bytes, ip + 16, &dst.octets()));
         }
+        let (ttl, protocol) = (bytes[ip + 8].saturating_sub(self.hops), bytes[ip + 9]);
+        let header = addresses.and(Change::write(bytes, ip + 8, &[ttl, protocol]));
         let old = checksum::load(bytes, ip + 10);
-        checksum::store(bytes, ip + 10, addresses.of_checksum(old));
+        checksum::store(bytes, ip + 10, header.of_checksum(old));
 
         let mut ports = Change::default();
         for (port, at) in self.ports(start, transport).into_iter().flatten() {
@@ -149,6 +161,8 @@ fn checksum_field(transport: Transport) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::{TcpFlags, build};
 
@@ -157,20 +171,21 @@ mod tests {
     const PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 13);
 
     fn snat() -> Rewrite {
-        Rewrite { src: Some(PUBLIC), src_port: Some(40_000), ..Rewrite::default() }
+        Rewrite { src: Some(PUBLIC.into()), src_port: Some(40_000), ..Rewrite::default() }
     }
 
     fn applied(rewrite: Rewrite, frame: &Frame) -> Frame {
         let mut edited = frame.clone();
-        rewrite.apply(&mut edited, &Packet::parse(&frame.bytes).unwrap());
+        rewrite.apply(&mut edited, &Packet::parse(&frame.bytes).unwrap()).unwrap();
         edited
     }
 
     #[test]
     fn the_last_write_wins() {
-        let first = Rewrite { src: Some(A), dst: Some(B), src_port: Some(1), ..Rewrite::default() };
+        let first =
+            Rewrite { src: Some(A.into()), dst: Some(B.into()), src_port: Some(1), ..Rewrite::default() };
         let both = first.then(snat());
-        assert_eq!(both, Rewrite { dst: Some(B), ..snat() });
+        assert_eq!(both, Rewrite { dst: Some(B.into()), ..snat() });
         assert_eq!(first.then(Rewrite::default()), first);
     }
 
@@ -180,8 +195,8 @@ mod tests {
         assert_eq!(applied(snat(), &udp), build::udp(PUBLIC, B, 40_000, 7, b"data"));
         let tcp = build::tcp(A, B, 5, 7, TcpFlags::SYN, b"odd");
         assert_eq!(applied(snat(), &tcp), build::tcp(PUBLIC, B, 40_000, 7, TcpFlags::SYN, b"odd"));
-        let gre = build::ipv4(A, B, 47, b"gre");
-        assert_eq!(applied(snat(), &gre), build::ipv4(PUBLIC, B, 47, b"gre"));
+        let gre = build::ip(A, B, 47, b"gre");
+        assert_eq!(applied(snat(), &gre), build::ip(PUBLIC, B, 47, b"gre"));
     }
 
     #[test]
@@ -189,7 +204,7 @@ mod tests {
         let request = build::echo(A, B, true, 5, 1, b"x");
         assert_eq!(applied(snat(), &request), build::echo(PUBLIC, B, true, 40_000, 1, b"x"));
         let reply = build::echo(B, PUBLIC, false, 40_000, 1, b"x");
-        let back = Rewrite { dst: Some(A), dst_port: Some(5), ..Rewrite::default() };
+        let back = Rewrite { dst: Some(A.into()), dst_port: Some(5), ..Rewrite::default() };
         assert_eq!(applied(back, &reply), build::echo(B, A, false, 5, 1, b"x"));
         let other = Rewrite { src_port: Some(9), ..Rewrite::default() };
         assert_eq!(applied(other, &reply), reply);
@@ -240,13 +255,13 @@ mod tests {
 
     #[test]
     fn a_later_fragment_has_no_ports() {
-        let mut frame = build::ipv4(A, B, 17, &[0xaa; 64]);
+        let mut frame = build::ip(A, B, 17, &[0xaa; 64]);
         frame.bytes[20..22].copy_from_slice(&[0, 9]);
         build::fill_ipv4_checksum(&mut frame);
         let edited = applied(snat(), &frame);
         assert_eq!(edited.bytes[34..], [0xaa; 64]);
         let packet = Packet::parse(&edited.bytes).unwrap();
-        assert_eq!((packet.src(), packet.transport()), (PUBLIC, Transport::Fragment));
+        assert_eq!((packet.src(), packet.transport()), (PUBLIC.into(), Transport::Fragment));
     }
 
     #[test]
@@ -255,9 +270,9 @@ mod tests {
         let original = build::udp(A, B, 5, 7, &[3; 32]);
         let error = build::icmp_error(B, PUBLIC, 3, 3, &sent.bytes[14..]);
         let mut edited = error.clone();
-        let outer = Rewrite { dst: Some(A), ..Rewrite::default() };
-        let inner = Rewrite { src: Some(A), src_port: Some(5), ..Rewrite::default() };
-        outer.apply_quoted(&mut edited, &Packet::parse(&error.bytes).unwrap(), &inner);
+        let outer = Rewrite { dst: Some(A.into()), ..Rewrite::default() };
+        let inner = Rewrite { src: Some(A.into()), src_port: Some(5), ..Rewrite::default() };
+        outer.apply_quoted(&mut edited, &Packet::parse(&error.bytes).unwrap(), &inner).unwrap();
         assert_eq!(edited, build::icmp_error(B, A, 3, 3, &original.bytes[14..]));
     }
 
@@ -266,8 +281,8 @@ mod tests {
         let frame = build::udp(A, B, 5, 7, b"data");
         let packet = Packet::parse(&frame.bytes).unwrap();
         let mut cut = Frame::new(frame.bytes[..30].to_vec());
-        snat().apply(&mut cut, &packet);
-        snat().apply_quoted(&mut cut, &packet, &snat());
+        assert_eq!(snat().apply(&mut cut, &packet), Ok(()));
+        assert_eq!(snat().apply_quoted(&mut cut, &packet, &snat()), Ok(()));
         assert_eq!(cut.bytes, frame.bytes[..30]);
     }
 }

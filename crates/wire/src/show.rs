@@ -1,7 +1,7 @@
 //! A frame on one line, as `tcpdump -n` would have it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::{Ethertype, Frame, Mac, Packet, Quoted, Transport, arp};
 
@@ -69,7 +69,7 @@ fn show_packet(f: &mut fmt::Formatter<'_>, frame: &[u8], packet: &Packet) -> fmt
 
 fn show_icmp(
     f: &mut fmt::Formatter<'_>,
-    src: Ipv4Addr,
+    src: IpAddr,
     kind: u8,
     code: u8,
     quoted: Option<&Quoted>,
@@ -104,6 +104,8 @@ fn show_other(f: &mut fmt::Formatter<'_>, frame: &[u8], what: &str) -> fmt::Resu
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::{TcpFlags, build};
 

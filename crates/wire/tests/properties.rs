@@ -1,7 +1,7 @@
 //! What holds for every packet: total parsing, edits that keep checksums right and can be undone, fragments
 //! that fit together.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 use wire::{
@@ -35,7 +35,7 @@ fn frame(most: usize) -> impl Strategy<Value = Frame> {
             }
             3 => build::echo(a, b, true, m, n, &data),
             4 => build::echo(a, b, false, m, n, &data),
-            _ => build::ipv4(a, b, 47, &data),
+            _ => build::ip(a, b, 47, &data),
         },
     )
 }
@@ -53,14 +53,15 @@ fn rewrite() -> impl Strategy<Value = Rewrite> {
     let mac = || proptest::option::of(any::<[u8; 6]>().prop_map(Mac));
     let port = || proptest::option::of(word());
     let address = || proptest::option::of(address());
-    (mac(), mac(), address(), address(), port(), port()).prop_map(
-        |(eth_src, eth_dst, src, dst, src_port, dst_port)| Rewrite {
+    (mac(), mac(), address(), address(), port(), port(), 0..3u8).prop_map(
+        |(eth_src, eth_dst, src, dst, src_port, dst_port, hops)| Rewrite {
             eth_src,
             eth_dst,
-            src,
-            dst,
+            src: src.map(IpAddr::from),
+            dst: dst.map(IpAddr::from),
             src_port,
             dst_port,
+            hops,
         },
     )
 }
@@ -73,7 +74,11 @@ fn flow() -> impl Strategy<Value = FlowKey> {
         any::<(u8, u8)>().prop_map(|(kind, code)| FlowProto::Icmp { kind, code }),
         any::<u8>().prop_map(FlowProto::Other),
     ];
-    (address(), address(), proto).prop_map(|(src, dst, proto)| FlowKey { src, dst, proto })
+    (address(), address(), proto).prop_map(|(src, dst, proto)| FlowKey {
+        src: src.into(),
+        dst: dst.into(),
+        proto,
+    })
 }
 
 /// The one's complement sum, written in the plainest way: the oracle.
@@ -130,6 +135,7 @@ fn inverse(edit: &Rewrite, packet: &Packet) -> Rewrite {
         dst: edit.dst.map(|_| packet.dst()),
         src_port: edit.src_port.map(|_| src_port),
         dst_port: edit.dst_port.map(|_| dst_port),
+        hops: 0,
     }
 }
 
@@ -167,8 +173,8 @@ proptest! {
         if let Ok(packet) = Packet::parse(&frame.bytes) {
             let _ = packet.verify_icmp(&frame);
             let _ = packet.mtu_len(&frame.offload);
-            let edit = Rewrite { src: Some(Ipv4Addr::LOCALHOST), src_port: Some(1), ..Rewrite::default() };
-            edit.apply_quoted(&mut frame.clone(), &packet, &edit);
+            let edit = Rewrite { src: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), src_port: Some(1), ..Rewrite::default() };
+            edit.apply_quoted(&mut frame.clone(), &packet, &edit).unwrap();
             let _ = fragment::split(&frame, &packet, 68);
             let _ = wire::icmp_error::fragmentation_needed(&frame, &packet, Ipv4Addr::LOCALHOST, 68);
         }
@@ -179,21 +185,21 @@ proptest! {
     fn an_edit_is_as_good_as_computing_anew(frame in frame(100), edit in rewrite()) {
         let packet = Packet::parse(&frame.bytes).unwrap();
         let mut edited = frame.clone();
-        edit.apply(&mut edited, &packet);
+        edit.apply(&mut edited, &packet).unwrap();
         prop_assert_eq!(&edited, &recomputed(&edited));
         let after = Packet::parse(&edited.bytes).unwrap();
         prop_assert_eq!(after.src(), edit.src.unwrap_or(packet.src()));
         prop_assert_eq!(after.dst(), edit.dst.unwrap_or(packet.dst()));
         prop_assert_eq!(after.payload(&edited.bytes), packet.payload(&frame.bytes));
-        inverse(&edit, &packet).apply(&mut edited, &packet);
-        prop_assert_eq!(edited, frame);
+        inverse(&edit, &packet).apply(&mut edited, &packet).unwrap();
+        prop_assert_eq!(edited.with_ttl(packet.ttl()), frame);
     }
 
     #[test]
     fn a_partial_checksum_finishes_right_after_an_edit(frame in frame(100), edit in rewrite()) {
         let mut edited = frame.with_partial_checksum();
         let packet = Packet::parse(&edited.bytes).unwrap();
-        edit.apply(&mut edited, &packet);
+        edit.apply(&mut edited, &packet).unwrap();
         edited.finish_checksum();
         let mut expected = recomputed(&edited);
         // The kernel sends the other zero for TCP too.
@@ -207,9 +213,9 @@ proptest! {
     fn edits_compose(frame in frame(40), first in rewrite(), later in rewrite()) {
         let packet = Packet::parse(&frame.bytes).unwrap();
         let (mut by_turns, mut at_once) = (frame.clone(), frame);
-        first.apply(&mut by_turns, &packet);
-        later.apply(&mut by_turns, &packet);
-        first.then(later).apply(&mut at_once, &packet);
+        first.apply(&mut by_turns, &packet).unwrap();
+        later.apply(&mut by_turns, &packet).unwrap();
+        first.then(later).apply(&mut at_once, &packet).unwrap();
         prop_assert_eq!(by_turns, at_once);
     }
 
@@ -221,7 +227,7 @@ proptest! {
     ) {
         let packet = Packet::parse(&error.bytes).unwrap();
         let mut edited = error.clone();
-        outer.apply_quoted(&mut edited, &packet, &inner);
+        outer.apply_quoted(&mut edited, &packet, &inner).unwrap();
         let after = Packet::parse(&edited.bytes).unwrap();
         prop_assert_eq!(after.verify_icmp(&edited), Ok(()));
         if let Some(quoted) = packet.quoted() {

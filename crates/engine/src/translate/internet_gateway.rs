@@ -18,13 +18,13 @@ pub(crate) fn outbound(
     hop: Hop,
     trace: &mut impl Trace,
 ) -> Result<Hop, DropReason> {
-    let private = hop.key.src;
+    let private = hop.src();
     let public = interface.addresses.get(&private).copied().flatten().ok_or(DropReason::NoPublicAddress)?;
     trace.note(|| Step::InternetGateway { gateway, direction: Direction::Egress, from: private, to: public });
-    let hop = hop.edited(Rewrite { src: Some(public), ..Rewrite::default() });
+    let hop = hop.edited(Rewrite { src: Some(public.into()), ..Rewrite::default() });
     Ok(match hop.quoted {
         Some(quoted) if quoted.dst == private => {
-            hop.edited_quoted(Rewrite { dst: Some(public), ..Rewrite::default() })
+            hop.edited_quoted(Rewrite { dst: Some(public.into()), ..Rewrite::default() })
         }
         _ => hop,
     })
@@ -38,7 +38,7 @@ pub(crate) fn inbound(
     hop: Hop,
     trace: &mut impl Trace,
 ) -> Hop {
-    let public = hop.key.dst;
+    let public = hop.dst();
     let interface = &tables.interfaces[owner];
     if let Some(gateway) = tables.vpc_of(interface).internet_gateway {
         trace.note(|| Step::InternetGateway {
@@ -48,10 +48,10 @@ pub(crate) fn inbound(
             to: private,
         });
     }
-    let hop = hop.edited(Rewrite { dst: Some(private), ..Rewrite::default() });
+    let hop = hop.edited(Rewrite { dst: Some(private.into()), ..Rewrite::default() });
     match hop.quoted {
         Some(quoted) if quoted.src == public => {
-            hop.edited_quoted(Rewrite { src: Some(private), ..Rewrite::default() })
+            hop.edited_quoted(Rewrite { src: Some(private.into()), ..Rewrite::default() })
         }
         _ => hop,
     }

@@ -100,7 +100,7 @@ impl Step {
             FlowProto::Udp { src: sport, dst: dport } => build::udp(src, dst, sport, dport, &data),
             FlowProto::Echo { id, request } => build::echo(src, dst, request, id, 1, &data),
             FlowProto::Icmp { kind, code } => build::icmp_error(src, dst, kind, code, &data),
-            FlowProto::Other(_) => build::ipv4(src, dst, 47, &data),
+            FlowProto::Other(_) => build::ip(src, dst, 47, &data),
         };
         // At times an error instead of an answer.
         let packet = match relation {
@@ -130,7 +130,7 @@ impl Step {
             7 => build::echo(src, dst, self.flags & 1 == 0, sport, dport, &data),
             8 => build::icmp_error(src, dst, 3, 3, &quote().bytes[14..]),
             9 => build::icmp_error(src, dst, 13, 0, &data),
-            10 => build::ipv4(src, dst, 47, &data),
+            10 => build::ip(src, dst, 47, &data),
             _ => return (port, arp::request(eth_src, src, dst)),
         };
         (port, self.finish(packet, (eth_src, eth_dst)))

@@ -1,6 +1,6 @@
 //! DHCP as RFC 2131 has it, for an address that belongs to the interface.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use engine::{DropReason, ROUTER_MAC};
 use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
@@ -77,7 +77,8 @@ impl Answer {
 
     /// Where it was sent: Ethernet and IP.
     fn to(&self) -> (Mac, Ipv4Addr) {
-        (self.packet.eth_dst(), self.packet.dst())
+        let IpAddr::V4(dst) = self.packet.dst() else { panic!("DHCP over {}", self.packet.dst()) };
+        (self.packet.eth_dst(), dst)
     }
 }
 
@@ -85,7 +86,7 @@ fn answer(lab: &mut Lab, machine: &Machine, frame: Frame) -> Answer {
     let (port, frame) = lab.one(machine.port, frame);
     assert_eq!(port, machine.port);
     let packet = Packet::parse(&frame.bytes).unwrap();
-    assert_eq!((packet.eth_src(), packet.src()), (ROUTER_MAC, ROUTER));
+    assert_eq!((packet.eth_src(), packet.src()), (ROUTER_MAC, ROUTER.into()));
     assert_eq!(packet.transport(), Transport::Udp { src: 67, dst: 68 });
     let bytes = packet.payload(&frame.bytes).to_vec();
     let answer = Answer { frame, packet, bytes };

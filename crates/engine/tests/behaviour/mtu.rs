@@ -26,7 +26,7 @@ fn a_packet_that_must_not_be_cut_is_answered_by_the_router() {
     let (port, answer) = lab.one(nat.port, frame.clone());
     assert_eq!((port, &answer), (nat.port, &fragmentation_needed(&frame)));
     let parsed = Packet::parse(&answer.bytes).unwrap();
-    assert_eq!((parsed.src(), parsed.dst()), (ip("10.210.128.1"), nat.ip));
+    assert_eq!((parsed.src(), parsed.dst()), (ip("10.210.128.1").into(), nat.ip.into()));
     assert_eq!(answer.bytes[40..42], 1500u16.to_be_bytes());
     assert_eq!(lab.connections(), 0, "it did not leave");
     let explained = lab.engine.explain(Time(0), nat.port, frame);

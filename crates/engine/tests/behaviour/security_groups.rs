@@ -19,7 +19,7 @@ fn rules_are_about_protocol_port_and_peer() {
         (build::tcp(nat.ip, test.ip, 5, 22, TcpFlags::SYN, b""), true),
         (build::tcp(nat.ip, test.ip, 5, 33434, TcpFlags::SYN, b""), false),
         (build::echo(nat.ip, test.ip, true, 7, 1, b""), true),
-        (build::ipv4(nat.ip, test.ip, 47, b"any"), false),
+        (build::ip(nat.ip, test.ip, 47, b"any"), false),
     ] {
         let frame = nat.by_router(packet);
         match passes {

@@ -1,7 +1,7 @@
 //! The walk itself: from machine to machine, through segments, tunnels and the cloud's fabric.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use engine::{Engine, PortId, ROUTER_MAC, Time};
@@ -27,6 +27,26 @@ const PORT_UNREACHABLE: (u8, u8) = (3, 3);
 pub(crate) struct Probe {
     pub(crate) key: FlowKey,
     pub(crate) quoted: Option<FlowKey>,
+}
+
+impl Probe {
+    /// Where it comes from.
+    fn src(&self) -> Ipv4Addr {
+        v4(self.key.src)
+    }
+
+    /// Where it goes.
+    fn dst(&self) -> Ipv4Addr {
+        v4(self.key.dst)
+    }
+}
+
+/// An address of an imagined packet: only IPv4 is asked about, and the fabric forwards nothing else.
+fn v4(address: IpAddr) -> Ipv4Addr {
+    match address {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    }
 }
 
 /// Answers a question about the lab as it stands.
@@ -57,7 +77,7 @@ pub fn explain(scene: &Scene<'_>, question: &Question) -> Result<Explanation, Un
         let answer = answer(question, probe.key);
         let (way, returned) = walker.walk(at.sends(), answer, 0);
         let heard = returned.filter(|(to, _)| *to == Recipient::Machine(from.clone()));
-        traceroute.push(heard.map(|(_, probe)| probe.key.src));
+        traceroute.push(heard.map(|(_, probe)| probe.src()));
         back = Some(way.way);
     }
     let notes = notes(scene, &from, &there.way, back.as_ref());
@@ -70,7 +90,7 @@ fn answer(question: &Question, key: FlowKey) -> Probe {
     if closed { error(key.dst, key, PORT_UNREACHABLE) } else { Probe { key: key.reversed(), quoted: None } }
 }
 
-fn error(from: Ipv4Addr, about: FlowKey, (kind, code): (u8, u8)) -> Probe {
+fn error(from: IpAddr, about: FlowKey, (kind, code): (u8, u8)) -> Probe {
     let key = FlowKey { src: from, dst: about.src, proto: FlowProto::Icmp { kind, code } };
     Probe { key, quoted: Some(about) }
 }
@@ -213,10 +233,11 @@ impl<'a> Walker<'a> {
         if probe != arrived {
             stop.decisions.push(format!(
                 "belongs to a connection it masqueraded: destination {} becomes {}",
-                arrived.key.dst, probe.key.dst
+                arrived.dst(),
+                probe.dst()
             ));
         }
-        if machine.owns(probe.key.dst) {
+        if machine.owns(probe.dst()) {
             stop.decisions.push("has the destination address".to_owned());
             stops.push(stop);
             return Next::Delivered(Recipient::Machine(member.clone()), probe);
@@ -226,7 +247,7 @@ impl<'a> Walker<'a> {
                 Forwarding::On => stop.visible = depth == 0,
                 Forwarding::Off => {
                     stops.push(stop);
-                    let why = format!("came in by {device} for {}, and it does not forward", probe.key.dst);
+                    let why = format!("came in by {device} for {}, and it does not forward", probe.dst());
                     return Next::End(self.dropped(&at, why));
                 }
                 Forwarding::Undeclared => {
@@ -239,18 +260,18 @@ impl<'a> Walker<'a> {
             }
             forwarded.push((member.clone(), arrived));
         }
-        let Some((leg, gateway)) = machine.route(probe.key.dst) else {
+        let Some((leg, gateway)) = machine.route(probe.dst()) else {
             stops.push(stop);
-            return Next::End(self.dropped(&at, format!("has no route to {}", probe.key.dst)));
+            return Next::End(self.dropped(&at, format!("has no route to {}", probe.dst())));
         };
         stop.decisions.push(match gateway {
-            Some(gateway) => format!("route to {}: via {gateway} on {}", probe.key.dst, leg.device),
-            None => format!("route to {}: directly on {}", probe.key.dst, leg.device),
+            Some(gateway) => format!("route to {}: via {gateway} on {}", probe.dst(), leg.device),
+            None => format!("route to {}: directly on {}", probe.dst(), leg.device),
         });
-        let source = machine.masquerades(probe.key.src, leg.device).then(|| leg.address.addr());
+        let source = machine.masquerades(probe.src(), leg.device).then(|| leg.address.addr());
         let sent = self.connections.translate(member, probe, source);
-        if sent.key.src != probe.key.src {
-            stop.decisions.push(format!("masquerades: source {} becomes {}", probe.key.src, sent.key.src));
+        if sent.src() != probe.src() {
+            stop.decisions.push(format!("masquerades: source {} becomes {}", probe.src(), sent.src()));
         }
         stops.push(stop);
         self.leave(&at, leg, gateway, sent, depth, stops)
@@ -265,7 +286,7 @@ impl<'a> Walker<'a> {
         depth: usize,
         stops: &mut Vec<Stop>,
     ) -> Next {
-        let next_hop = gateway.unwrap_or(probe.key.dst);
+        let next_hop = gateway.unwrap_or(probe.dst());
         match leg.link {
             Link::Segment { name, mac } => {
                 self.delay += self.delay_of(name, leg.address.addr());
@@ -336,7 +357,7 @@ impl<'a> Walker<'a> {
             };
         }
         if tables.uplink().is_some_and(|uplink| uplink.port == out)
-            && let Some((host, interface)) = self.scene.lab.world.neighbor(INTERNET, probe.key.dst)
+            && let Some((host, interface)) = self.scene.lab.world.neighbor(INTERNET, probe.dst())
         {
             self.delay += interface.delay;
             return Next::Go(
@@ -373,7 +394,7 @@ impl<'a> Walker<'a> {
             let dialler = Machine::of(self.scene, &tunnel.a.on).ok_or_else(|| unreachable(self))?;
             let (leg, _) = dialler.route(remote).ok_or_else(|| unreachable(self))?;
             let proto = FlowProto::Udp { src: tunnel.port, dst: tunnel.port };
-            (&tunnel.a.on, FlowKey { src: leg.address.addr(), dst: remote, proto })
+            (&tunnel.a.on, FlowKey { src: leg.address.addr().into(), dst: remote.into(), proto })
         } else {
             (&tunnel.b.on, self.dialled[&tunnel.name].reversed())
         };
@@ -405,11 +426,11 @@ impl<'a> Walker<'a> {
         sent: FlowKey,
     ) -> Option<Ipv4Addr> {
         let reporter = Machine::of(self.scene, at)?;
-        let (leg, _) = reporter.route(about.key.src)?;
-        let report = error(leg.address.addr(), about.key, kind);
+        let (leg, _) = reporter.route(about.src())?;
+        let report = error(leg.address.addr().into(), about.key, kind);
         let (_, heard) = self.walk(Point::Machine(at.clone(), None), report, 0);
         let to = Recipient::Machine(to.clone());
-        heard.filter(|(who, heard)| *who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.key.src)
+        heard.filter(|(who, heard)| *who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.src())
     }
 
     fn delay_of(&self, segment: &str, address: Ipv4Addr) -> Duration {
@@ -451,6 +472,6 @@ fn frame(probe: Probe) -> Frame {
         (FlowProto::Udp { src: sport, dst: dport }, _) => build::udp(src, dst, sport, dport, b"explain"),
         (FlowProto::Echo { id, request }, _) => build::echo(src, dst, request, id, 1, b"explain"),
         (FlowProto::Icmp { kind, code }, None) => build::icmp_error(src, dst, kind, code, b""),
-        (FlowProto::Other(protocol), _) => build::ipv4(src, dst, protocol, b"explain"),
+        (FlowProto::Other(protocol), _) => build::ip(src, dst, protocol, b"explain"),
     }
 }
