@@ -245,7 +245,7 @@ impl Core {
         {
             return Ok((Verdict::Forward(cached.forward), Standing::Known(place, cached.receiver)));
         }
-        if let Transport::Icmp { kind: 3 | 11 | 12, .. } = packet.transport() {
+        if packet.is_icmp_error() {
             // RFC 5508 REQ-3: an error is looked at before what it quotes is believed.
             packet.verify_icmp(frame).map_err(DropReason::Malformed)?;
             packet.quoted().ok_or(DropReason::BadQuote)?;
@@ -267,7 +267,7 @@ impl Core {
             Some(Attached::Interface(_, interface)) => self.tables.subnet_of(interface).router,
             _ => pipeline::v4(packet.dst()),
         };
-        icmp_error::fragmentation_needed(frame, packet, router, mtu).map(Box::new)
+        icmp_error::too_big(frame, packet, router, mtu).map(Box::new)
     }
 }
 

@@ -5,12 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use smoltcp::wire::{Ipv4Packet, UdpPacket};
 
+use crate::ip::{ICMP, ICMPV6, TCP, UDP};
 use crate::{ETHERNET_LEN, Frame, Mac, Offload, Packet, TcpFlags, Transport, checksum};
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 
 /// What an IPv4 packet holds after a header without options.
 const LONGEST_PAYLOAD: usize = 0xffff - 20;
@@ -222,13 +218,19 @@ impl Frame {
         self
     }
 
-    /// The same frame with this TTL, if it is a packet.
+    /// The same frame with this TTL or hop limit, if it is a packet.
     #[must_use]
-    pub fn with_ttl(self, ttl: u8) -> Frame {
+    pub fn with_ttl(mut self, ttl: u8) -> Frame {
+        if let Ok(packet) = Packet::parse(&self.bytes)
+            && packet.src().is_ipv6()
+        {
+            self.bytes[ETHERNET_LEN + 7] = ttl;
+            return self;
+        }
         self.with_ipv4(|ip| ip.set_hop_limit(ttl))
     }
 
-    /// The same frame with the DF flag set or not, if it is a packet.
+    /// The same frame with the DF flag set or not, if it is an IPv4 packet.
     #[must_use]
     pub fn with_dont_fragment(self, dont_fragment: bool) -> Frame {
         self.with_ipv4(|ip| ip.set_dont_frag(dont_fragment))
@@ -254,7 +256,7 @@ impl Frame {
     }
 
     fn with_ipv4(mut self, edit: impl FnOnce(&mut Ipv4Packet<&mut [u8]>)) -> Frame {
-        if Packet::parse(&self.bytes).is_ok() {
+        if Packet::parse(&self.bytes).is_ok_and(|packet| packet.src().is_ipv4()) {
             edit(&mut Ipv4Packet::new_unchecked(&mut self.bytes[ETHERNET_LEN..]));
             fill_ipv4_checksum(&mut self);
         }

@@ -1,7 +1,7 @@
 //! The name of a flow.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,22 +37,22 @@ pub enum FlowProto {
         /// Destination port.
         dst: u16,
     },
-    /// ICMP echo, whose identifier does the work of a port (RFC 5508 section 3.1).
+    /// ICMP or ICMPv6 echo, whose identifier does the work of a port (RFC 5508 section 3.1).
     Echo {
         /// Identifier.
         id: u16,
         /// Whether this is the direction of the requests.
         request: bool,
     },
-    /// Any other ICMP message.
+    /// Any other message of ICMP, or of ICMPv6 if the addresses are IPv6.
     Icmp {
-        /// ICMP type.
+        /// Type.
         kind: u8,
-        /// ICMP code.
+        /// Code.
         code: u8,
     },
-    /// A protocol without ports that we know of, by its IP protocol number. TCP, UDP and ICMP (6, 17, 1)
-    /// stand here only for fragments after the first, whose ports are not there.
+    /// A protocol without ports that we know of, by its IP protocol number. TCP, UDP, ICMP and ICMPv6 (6, 17, 1,
+    /// 58) stand here only for fragments after the first, whose ports are not there.
     Other(u8),
 }
 
@@ -84,12 +84,15 @@ impl FlowKey {
 impl fmt::Display for FlowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FlowKey { src, dst, proto } = self;
+        let (from, to) =
+            (|port: &u16| SocketAddr::new(*src, *port), |port: &u16| SocketAddr::new(*dst, *port));
+        let six = if src.is_ipv6() { "6" } else { "" };
         match proto {
-            FlowProto::Tcp { src: from, dst: to } => write!(f, "tcp {src}:{from} > {dst}:{to}"),
-            FlowProto::Udp { src: from, dst: to } => write!(f, "udp {src}:{from} > {dst}:{to}"),
+            FlowProto::Tcp { src, dst } => write!(f, "tcp {} > {}", from(src), to(dst)),
+            FlowProto::Udp { src, dst } => write!(f, "udp {} > {}", from(src), to(dst)),
             FlowProto::Echo { id, request: true } => write!(f, "echo request {src} > {dst} id {id}"),
             FlowProto::Echo { id, request: false } => write!(f, "echo reply {src} > {dst} id {id}"),
-            FlowProto::Icmp { kind, code } => write!(f, "icmp {kind}/{code} {src} > {dst}"),
+            FlowProto::Icmp { kind, code } => write!(f, "icmp{six} {kind}/{code} {src} > {dst}"),
             FlowProto::Other(protocol) => write!(f, "ip-proto-{protocol} {src} > {dst}"),
         }
     }
@@ -119,6 +122,10 @@ mod tests {
         assert_eq!(key(FlowProto::Tcp { src: 5, dst: 7 }), "tcp 10.0.0.1:5 > 10.0.0.2:7");
         assert_eq!(key(FlowProto::Echo { id: 3, request: true }), "echo request 10.0.0.1 > 10.0.0.2 id 3");
         assert_eq!(key(FlowProto::Icmp { kind: 3, code: 4 }), "icmp 3/4 10.0.0.1 > 10.0.0.2");
+        let six = |text: &str| text.parse::<IpAddr>().unwrap();
+        let key6 = |proto| FlowKey { src: six("2001:db8::1"), dst: six("2001:db8::2"), proto }.to_string();
+        assert_eq!(key6(FlowProto::Tcp { src: 5, dst: 7 }), "tcp [2001:db8::1]:5 > [2001:db8::2]:7");
+        assert_eq!(key6(FlowProto::Icmp { kind: 2, code: 0 }), "icmp6 2/0 2001:db8::1 > 2001:db8::2");
         assert_eq!(key(FlowProto::Other(47)), "ip-proto-47 10.0.0.1 > 10.0.0.2");
     }
 }

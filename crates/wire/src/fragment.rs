@@ -10,10 +10,11 @@ const SMALLEST_MTU: usize = 68;
 /// Cuts the packet of a frame into fragments that fit an MTU (in bytes, IP header included), in order. The
 /// caller has seen that DF is not set. A checksum that was left to the kernel is completed first, since it
 /// covers the whole datagram. A fragment can be cut again. A frame of several UDP datagrams (GSO) becomes
-/// those datagrams, each cut if need be; one of TCP segments becomes one datagram.
+/// those datagrams, each cut if need be; one of TCP segments becomes one datagram. IPv6 is cut by its senders
+/// alone (RFC 8200 section 5): nothing comes of such a packet, nor of one that is not the frame's.
 pub fn split(frame: &Frame, packet: &Packet, mtu: usize) -> Vec<Frame> {
     let mtu = mtu.max(SMALLEST_MTU);
-    if frame.bytes.len() < packet.end() {
+    if frame.bytes.len() < packet.end() || packet.src().is_ipv6() {
         return Vec::new();
     }
     let mut whole = Frame { offload: frame.offload, bytes: frame.bytes[..packet.end()].to_vec() };

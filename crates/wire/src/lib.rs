@@ -6,7 +6,7 @@
 //! [`Packet::parse`], [`arp::parse`], [`Ethertype::of`], [`Offload::validate`], [`Frame::finish_checksum`]
 //! and [`show()`] take bytes from anybody and never panic, whatever the bytes are. What works on a frame
 //! *and* a packet ([`Rewrite::apply`], [`Rewrite::apply_quoted`], [`fragment::split`],
-//! [`icmp_error::fragmentation_needed`], [`Packet::verify_icmp`], [`Packet::payload`]) expects the packet to
+//! [`icmp_error`], [`Packet::verify_icmp`], [`Packet::payload`]) expects the packet to
 //! have been parsed from that frame; given a shorter frame it leaves it alone instead of panicking.
 //! [`build`] makes frames from the program's own values and is the only part that cuts what does not fit.
 //!
@@ -24,13 +24,18 @@ mod flow;
 pub mod fragment;
 mod frame;
 pub mod icmp_error;
+mod ip;
 mod mac;
 mod malformed;
+pub mod nat64;
+pub mod nd;
 mod offload;
 mod packet;
 mod quoted;
 mod rewrite;
 mod show;
+mod tcp_reset;
+mod translate;
 mod transport;
 mod untranslatable;
 
@@ -43,6 +48,7 @@ pub use packet::{Fragment, Packet};
 pub use quoted::Quoted;
 pub use rewrite::Rewrite;
 pub use show::show;
+pub use tcp_reset::tcp_reset;
 pub use transport::{TcpFlags, Transport};
 pub use untranslatable::Untranslatable;
 

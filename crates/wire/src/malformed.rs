@@ -36,6 +36,25 @@ pub enum Malformed {
     /// The header checksum is wrong.
     #[error("the IPv4 header checksum is wrong")]
     BadIpv4Checksum,
+    /// Shorter than an IPv6 header.
+    #[error("shorter than an IPv6 header")]
+    TruncatedIpv6,
+    /// The version field of an IPv6 frame is not 6.
+    #[error("the IP version is not 6")]
+    BadIpv6Version,
+    /// The payload length is more than the frame holds.
+    #[error("the IPv6 payload length does not fit the frame")]
+    BadIpv6PayloadLength,
+    /// Shorter than its IPv6 extension headers.
+    #[error("shorter than its IPv6 extension headers")]
+    TruncatedIpv6Extension,
+    /// Hop-by-hop options that do not come first, two fragment headers, or more than eight extension headers
+    /// (RFC 8200 section 4.1).
+    #[error("impossible IPv6 extension headers")]
+    BadIpv6Extension,
+    /// A jumbogram (RFC 2675), which Ethernet does not carry.
+    #[error("a jumbogram")]
+    Jumbogram,
     /// A fragment without data, one that ends beyond 65,535 bytes, one before the last whose length is not a
     /// multiple of eight (RFC 791), or one that would overwrite a TCP header (RFC 1858).
     #[error("an impossible fragment")]
@@ -49,7 +68,7 @@ pub enum Malformed {
     /// The UDP length is below eight or beyond the packet.
     #[error("the UDP length does not fit the packet")]
     BadUdpLength,
-    /// The ICMP checksum is wrong.
+    /// The ICMP or ICMPv6 checksum is wrong.
     #[error("the ICMP checksum is wrong")]
     BadIcmpChecksum,
     /// Shorter than an ARP packet for IPv4 over Ethernet.
@@ -58,11 +77,15 @@ pub enum Malformed {
     /// Not IPv4 over Ethernet, or neither request nor reply (RFC 826).
     #[error("not an ARP request or reply for IPv4 over Ethernet")]
     BadArp,
+    /// A neighbour discovery message that RFC 4861 says to discard: hop limit not 255, a code, lengths or
+    /// addresses that cannot be.
+    #[error("not a valid neighbour discovery message")]
+    BadNeighborDiscovery,
 }
 
 impl Malformed {
     /// Every reason, in declaration order, so that each can have its counter and its line in the docs.
-    pub const ALL: [Malformed; 14] = [
+    pub const ALL: [Malformed; 21] = [
         Malformed::TruncatedEthernet,
         Malformed::WrongEthertype,
         Malformed::TruncatedIpv4,
@@ -70,6 +93,12 @@ impl Malformed {
         Malformed::BadIpv4HeaderLength,
         Malformed::BadIpv4TotalLength,
         Malformed::BadIpv4Checksum,
+        Malformed::TruncatedIpv6,
+        Malformed::BadIpv6Version,
+        Malformed::BadIpv6PayloadLength,
+        Malformed::TruncatedIpv6Extension,
+        Malformed::BadIpv6Extension,
+        Malformed::Jumbogram,
         Malformed::BadFragment,
         Malformed::TruncatedTransport,
         Malformed::BadTcpHeaderLength,
@@ -77,6 +106,7 @@ impl Malformed {
         Malformed::BadIcmpChecksum,
         Malformed::TruncatedArp,
         Malformed::BadArp,
+        Malformed::BadNeighborDiscovery,
     ];
 
     /// The reason's name, as counters and logs use it.
@@ -89,6 +119,12 @@ impl Malformed {
             Malformed::BadIpv4HeaderLength => "BadIpv4HeaderLength",
             Malformed::BadIpv4TotalLength => "BadIpv4TotalLength",
             Malformed::BadIpv4Checksum => "BadIpv4Checksum",
+            Malformed::TruncatedIpv6 => "TruncatedIpv6",
+            Malformed::BadIpv6Version => "BadIpv6Version",
+            Malformed::BadIpv6PayloadLength => "BadIpv6PayloadLength",
+            Malformed::TruncatedIpv6Extension => "TruncatedIpv6Extension",
+            Malformed::BadIpv6Extension => "BadIpv6Extension",
+            Malformed::Jumbogram => "Jumbogram",
             Malformed::BadFragment => "BadFragment",
             Malformed::TruncatedTransport => "TruncatedTransport",
             Malformed::BadTcpHeaderLength => "BadTcpHeaderLength",
@@ -96,6 +132,7 @@ impl Malformed {
             Malformed::BadIcmpChecksum => "BadIcmpChecksum",
             Malformed::TruncatedArp => "TruncatedArp",
             Malformed::BadArp => "BadArp",
+            Malformed::BadNeighborDiscovery => "BadNeighborDiscovery",
         }
     }
 }
@@ -109,6 +146,6 @@ mod tests {
         for reason in Malformed::ALL {
             assert_eq!(reason.name(), format!("{reason:?}"));
         }
-        assert!(Malformed::ALL.is_sorted() && Malformed::ALL[13] as usize == 13);
+        assert!(Malformed::ALL.is_sorted() && Malformed::ALL[20] as usize == 20);
     }
 }

@@ -1,7 +1,6 @@
 //! What a frame leaves to the kernel: the header of `PACKET_VNET_HDR`.
 
-use smoltcp::wire::{IpProtocol, Ipv4Packet};
-
+use crate::ip::{IpHeader, Upper};
 use crate::{ETHERNET_LEN, Ethertype};
 
 /// `struct virtio_net_hdr`, which precedes each frame on a packet socket with `PACKET_VNET_HDR`: a checksum
@@ -119,6 +118,23 @@ impl Offload {
             && start + usize::from(self.csum_offset) == field
     }
 
+    /// The frame has become one of the other family, whose transport header is at another offset.
+    pub(crate) fn header_moved(&mut self, from: usize, to: usize) {
+        let moved = |at: u16| (usize::from(at) + to).saturating_sub(from) as u16;
+        if self.needs_csum() {
+            self.csum_start = moved(self.csum_start);
+        }
+        if self.hdr_len != 0 {
+            self.hdr_len = moved(self.hdr_len);
+        }
+        let ecn = self.gso_type & GSO_ECN;
+        self.gso_type = match self.gso_type & !GSO_ECN {
+            GSO_TCPV4 => GSO_TCPV6 | ecn,
+            GSO_TCPV6 => GSO_TCPV4 | ecn,
+            _ => self.gso_type,
+        };
+    }
+
     /// The checksum has been completed.
     pub(crate) fn finish(&mut self) {
         self.flags &= !NEEDS_CSUM;
@@ -153,16 +169,16 @@ impl Offload {
             return Err(BadOffload::ChecksumOutside);
         }
         let right = match place {
-            Place::Ipv4 { fragment: true, .. } | Place::TruncatedIpv4 => false,
-            Place::Ipv4 { transport, protocol: IpProtocol::Tcp, .. } => start == transport && offset == 16,
+            Place::Ip { fragment: true, .. } | Place::Broken => false,
+            Place::Ip { transport, upper: Upper::Tcp, .. } => start == transport && offset == 16,
             // Beyond the UDP header: the packet inside a tunnel, whose outer checksum is complete.
-            Place::Ipv4 { transport, protocol: IpProtocol::Udp, .. } => {
+            Place::Ip { transport, upper: Upper::Udp, .. } => {
                 start == transport && offset == 6 || start >= transport + 8
             }
             // Linux completes ICMP itself; a later write here could only change what was decided upon.
-            Place::Ipv4 { protocol: IpProtocol::Icmp, .. } => false,
-            Place::Ipv4 { transport, .. } => start >= transport,
-            Place::Ipv6 | Place::Other => start >= ETHERNET_LEN,
+            Place::Ip { upper: Upper::Icmp, .. } => false,
+            Place::Ip { transport, .. } => start >= transport,
+            Place::Other => start >= ETHERNET_LEN,
         };
         if right { Ok(()) } else { Err(BadOffload::ChecksumPlace) }
     }
@@ -181,11 +197,9 @@ impl Offload {
             return Err(BadOffload::GsoWithoutChecksum);
         }
         let (transport, header) = match (kind, place) {
-            (GSO_TCPV4, Place::Ipv4 { transport, protocol: IpProtocol::Tcp, .. }) => (transport, 20),
-            (GSO_UDP | GSO_UDP_L4, Place::Ipv4 { transport, protocol: IpProtocol::Udp, .. }) => {
-                (transport, 8)
-            }
-            (GSO_TCPV6 | GSO_UDP | GSO_UDP_L4, Place::Ipv6) => return Ok(()),
+            (GSO_TCPV4, Place::Ip { is_v6: false, transport, upper: Upper::Tcp, .. }) => (transport, 20),
+            (GSO_TCPV6, Place::Ip { is_v6: true, transport, upper: Upper::Tcp, .. }) => (transport, 20),
+            (GSO_UDP | GSO_UDP_L4, Place::Ip { transport, upper: Upper::Udp, .. }) => (transport, 8),
             _ => return Err(BadOffload::GsoProtocol),
         };
         if usize::from(self.csum_start) != transport {
@@ -202,29 +216,32 @@ impl Offload {
 /// As much of a frame as its offload is about.
 #[derive(Clone, Copy)]
 enum Place {
-    Ipv4 { transport: usize, protocol: IpProtocol, fragment: bool },
-    TruncatedIpv4,
-    Ipv6,
+    Ip {
+        is_v6: bool,
+        transport: usize,
+        upper: Upper,
+        fragment: bool,
+    },
+    /// An IP packet whose header is not wholly there, or wrong.
+    Broken,
     Other,
 }
 
 impl Place {
     fn of(frame: &[u8]) -> Place {
-        match Ethertype::of(frame) {
-            Ok(Ethertype::Ipv4) if frame.len() < ETHERNET_LEN + 20 => Place::TruncatedIpv4,
-            Ok(Ethertype::Ipv4) => {
-                let ip = Ipv4Packet::new_unchecked(&frame[ETHERNET_LEN..]);
-                if ip.header_len() < 20 {
-                    return Place::TruncatedIpv4;
-                }
-                Place::Ipv4 {
-                    transport: ETHERNET_LEN + usize::from(ip.header_len()),
-                    protocol: ip.next_header(),
-                    fragment: ip.more_frags() || ip.frag_offset() != 0,
-                }
-            }
-            Ok(Ethertype::Ipv6) => Place::Ipv6,
-            _ => Place::Other,
+        let header = match Ethertype::of(frame) {
+            Ok(Ethertype::Ipv4) => IpHeader::v4(&frame[ETHERNET_LEN..]),
+            Ok(Ethertype::Ipv6) => IpHeader::v6(&frame[ETHERNET_LEN..]),
+            _ => return Place::Other,
+        };
+        match header {
+            Ok(ip) => Place::Ip {
+                is_v6: ip.is_v6(),
+                transport: ETHERNET_LEN + ip.len(),
+                upper: ip.upper(),
+                fragment: ip.part().is_some(),
+            },
+            Err(_) => Place::Broken,
         }
     }
 }

@@ -2,27 +2,20 @@
 
 use std::net::IpAddr;
 
-use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet};
+use smoltcp::wire::EthernetFrame;
 
+use crate::ip::{IpHeader, Upper};
 use crate::transport::{self, Transport};
 use crate::{ETHERNET_LEN, Ethertype, FlowKey, Frame, Mac, Malformed, Offload, Quoted, checksum};
 
-/// What an IPv4 frame says in its headers, and where they are. A value of its own: it does not borrow the
-/// frame. After an edit of the frame it still knows where things are, and what they were.
+/// What an IPv4 or IPv6 frame says in its headers, and where they are. A value of its own: it does not borrow
+/// the frame. After an edit of the frame that keeps its family it still knows where things are, and what they
+/// were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     eth_src: Mac,
     eth_dst: Mac,
-    src: IpAddr,
-    dst: IpAddr,
-    total_len: u16,
-    id: u32,
-    fragment_offset: u16,
-    more_fragments: bool,
-    dont_fragment: bool,
-    protocol: u8,
-    ttl: u8,
-    transport_offset: u16,
+    ip: IpHeader,
     payload_offset: u16,
     transport: Transport,
     quoted: Option<Quoted>,
@@ -40,47 +33,39 @@ pub struct Fragment {
 }
 
 impl Packet {
-    /// Parses an IPv4 frame. Bytes after the IP packet (padding) are allowed and ignored; IPv4 options are
-    /// allowed. The header checksum is verified; for ICMP see [`Packet::verify_icmp`]; those of TCP and UDP
-    /// are the receiver's business.
+    /// Parses an IPv4 or IPv6 frame. Bytes after the IP packet (padding) are allowed and ignored; IPv4 options
+    /// and IPv6 extension headers are allowed. The IPv4 header checksum is verified; for ICMP see
+    /// [`Packet::verify_icmp`]; those of TCP and UDP are the receiver's business.
     ///
     /// # Errors
     ///
-    /// What is wrong with the frame, as [`Malformed`]; [`Malformed::WrongEthertype`] if it is not IPv4.
+    /// What is wrong with the frame, as [`Malformed`]; [`Malformed::WrongEthertype`] if it is neither.
     pub fn parse(frame: &[u8]) -> Result<Packet, Malformed> {
-        if Ethertype::of(frame)? != Ethertype::Ipv4 {
-            return Err(Malformed::WrongEthertype);
-        }
-        let ethernet = EthernetFrame::new_unchecked(frame);
-        let ip = ipv4(&frame[ETHERNET_LEN..])?;
-        let header = usize::from(ip.header_len());
-        let (protocol, fragment_offset) = (ip.next_header(), ip.frag_offset());
-        check_fragment(&ip)?;
-        let payload = &frame[ETHERNET_LEN + header..ETHERNET_LEN + usize::from(ip.total_len())];
-        let first = fragment_offset == 0;
-        let whole = first && !ip.more_frags();
-        let (transport, transport_header) =
-            if first { transport::parse(protocol, payload, whole)? } else { (Transport::Fragment, 0) };
+        let (ip, too_long) = match Ethertype::of(frame)? {
+            Ethertype::Ipv4 => (IpHeader::v4(&frame[ETHERNET_LEN..])?, Malformed::BadIpv4TotalLength),
+            Ethertype::Ipv6 => (IpHeader::v6(&frame[ETHERNET_LEN..])?, Malformed::BadIpv6PayloadLength),
+            _ => return Err(Malformed::WrongEthertype),
+        };
+        let (start, end) = (ETHERNET_LEN + ip.len(), ETHERNET_LEN + ip.total_len());
+        let payload = frame.get(start..end).ok_or(too_long)?;
+        ip.check_fragment()?;
+        let whole = ip.part().is_none();
+        let (transport, transport_header) = match ip.part() {
+            Some(part) if part.offset > 0 => (Transport::Fragment, 0),
+            _ => transport::parse(ip.upper(), ip.is_v6(), payload, whole)?,
+        };
         let quoted = match transport {
-            Transport::Icmp { kind: 3 | 11 | 12, .. } if whole => {
-                Quoted::parse(frame, ETHERNET_LEN + header + 8, ETHERNET_LEN + header + payload.len())
+            Transport::Icmp { kind, .. } if whole && is_error(kind, ip.is_v6()) => {
+                Quoted::parse(frame, start + 8, end, ip.is_v6())
             }
             _ => None,
         };
+        let ethernet = EthernetFrame::new_unchecked(frame);
         Ok(Packet {
             eth_src: Mac(ethernet.src_addr().0),
             eth_dst: Mac(ethernet.dst_addr().0),
-            src: ip.src_addr().into(),
-            dst: ip.dst_addr().into(),
-            total_len: ip.total_len(),
-            id: ip.ident().into(),
-            fragment_offset,
-            more_fragments: ip.more_frags(),
-            dont_fragment: ip.dont_frag(),
-            protocol: protocol.into(),
-            ttl: ip.hop_limit(),
-            transport_offset: (ETHERNET_LEN + header) as u16,
-            payload_offset: (ETHERNET_LEN + header + transport_header) as u16,
+            ip,
+            payload_offset: (start + transport_header) as u16,
             transport,
             quoted,
         })
@@ -98,32 +83,33 @@ impl Packet {
 
     /// IP source.
     pub fn src(&self) -> IpAddr {
-        self.src
+        self.ip.src
     }
 
     /// IP destination.
     pub fn dst(&self) -> IpAddr {
-        self.dst
+        self.ip.dst
     }
 
-    /// IP protocol number.
+    /// IP protocol number of the transport protocol, behind all extension headers. In an IPv6 fragment after the
+    /// first it may be that of an extension header, which is in the first.
     pub fn protocol(&self) -> u8 {
-        self.protocol
+        self.ip.protocol
     }
 
-    /// Time to live.
+    /// Time to live, or hop limit.
     pub fn ttl(&self) -> u8 {
-        self.ttl
+        self.ip.hop_limit
     }
 
-    /// Whether the packet must not be fragmented.
+    /// Whether routers must not fragment the packet: DF is set, or it is IPv6.
     pub fn dont_fragment(&self) -> bool {
-        self.dont_fragment
+        self.ip.dont_fragment
     }
 
-    /// IP total length in bytes: header and payload, without Ethernet header and padding.
+    /// Length of the IP packet in bytes: headers and payload, without Ethernet header and padding.
     pub fn total_len(&self) -> usize {
-        self.total_len.into()
+        self.ip.total_len()
     }
 
     /// The length to compare with a link's MTU: for a GSO frame the length of the longest packet that it will
@@ -133,12 +119,13 @@ impl Packet {
             return self.total_len();
         }
         // UFO counts the UDP header as a part of what it cuts.
-        let headers = if offload.is_udp_fragments() { self.transport_offset } else { self.payload_offset };
-        let segment = usize::from(headers) - ETHERNET_LEN + usize::from(offload.gso_size);
+        let udp_fragments = offload.is_udp_fragments();
+        let headers = if udp_fragments { self.transport_offset() } else { self.payload_offset() };
+        let segment = headers - ETHERNET_LEN + usize::from(offload.gso_size);
         segment.min(self.total_len())
     }
 
-    /// Where in the frame the IPv4 header begins.
+    /// Where in the frame the IP header begins.
     pub fn ip_offset(&self) -> usize {
         ETHERNET_LEN
     }
@@ -146,31 +133,36 @@ impl Packet {
     /// Where in the frame the header of the transport protocol begins (in a fragment after the first: the
     /// data).
     pub fn transport_offset(&self) -> usize {
-        self.transport_offset.into()
+        ETHERNET_LEN + self.ip.len()
     }
 
-    /// What follows the IPv4 header.
+    /// What follows the IP header.
     pub fn transport(&self) -> Transport {
         self.transport
     }
 
     /// The place in the datagram, if the packet is a fragment, the first included.
     pub fn fragment(&self) -> Option<Fragment> {
-        (self.fragment_offset != 0 || self.more_fragments).then_some(Fragment {
-            id: self.id,
-            offset: self.fragment_offset,
-            more: self.more_fragments,
-        })
+        self.ip.part()
     }
 
     /// The key of the packet's flow. Fragments after the first have [`FlowProto::Other`](crate::FlowProto).
     pub fn flow_key(&self) -> FlowKey {
-        FlowKey::new(self.src, self.dst, self.protocol, self.transport)
+        FlowKey::new(self.ip.src, self.ip.dst, self.ip.protocol, self.transport)
     }
 
-    /// The packet that an ICMP error (types 3, 11 and 12) is about. None if this is no such error, if it is
-    /// a fragment, or if what it quotes is shorter than RFC 792 asks for or has a wrong header checksum
-    /// (which is a reason to drop the error, RFC 5508 REQ-3).
+    /// Whether this is an ICMP error about another packet: types 3, 11 and 12 of ICMP (RFC 792), 1 to 4 of
+    /// ICMPv6 (RFC 4443).
+    pub fn is_icmp_error(&self) -> bool {
+        match self.transport {
+            Transport::Icmp { kind, .. } => is_error(kind, self.ip.is_v6()),
+            _ => false,
+        }
+    }
+
+    /// The packet that an ICMP error is about. None if this is no such error, if it is a fragment, or if what
+    /// it quotes is shorter than RFC 792 asks for or has a wrong header checksum (which is a reason to drop the
+    /// error, RFC 5508 REQ-3).
     pub fn quoted(&self) -> Option<&Quoted> {
         self.quoted.as_ref()
     }
@@ -187,21 +179,33 @@ impl Packet {
         frame.get(self.payload_offset()..end).unwrap_or_default()
     }
 
-    /// Verifies the checksum of an ICMP packet (RFC 5508 REQ-3), if it is whole and its checksum is not
-    /// left to the kernel. Other packets pass.
+    /// Verifies the checksum of an ICMP or ICMPv6 packet (RFC 5508 REQ-3), if it is whole and its checksum is
+    /// not left to the kernel. Other packets pass, and ICMPv6 with a source route: its checksum is over the last
+    /// address of the route.
     ///
     /// # Errors
     ///
     /// [`Malformed::BadIcmpChecksum`].
     pub fn verify_icmp(&self, frame: &Frame) -> Result<(), Malformed> {
-        let is_icmp = self.protocol == u8::from(IpProtocol::Icmp) && self.fragment().is_none();
-        if !is_icmp || frame.offload.needs_csum() {
+        let is_whole_icmp = self.ip.upper() == Upper::Icmp && self.fragment().is_none();
+        let message = frame.bytes.get(self.transport_offset()..self.end());
+        let Some(message) = message.filter(|_| is_whole_icmp && !frame.offload.needs_csum()) else {
             return Ok(());
+        };
+        let pseudo_header = match self.ip.is_v6() {
+            true if self.ip.source_route => return Ok(()),
+            true => checksum::pseudo_header(self.ip.src, self.ip.dst, self.ip.protocol, message.len()),
+            false => 0,
+        };
+        if checksum::add(checksum::sum(message), pseudo_header) == 0xffff {
+            Ok(())
+        } else {
+            Err(Malformed::BadIcmpChecksum)
         }
-        match frame.bytes.get(self.transport_offset()..self.end()) {
-            Some(message) if checksum::sum(message) != 0xffff => Err(Malformed::BadIcmpChecksum),
-            _ => Ok(()),
-        }
+    }
+
+    pub(crate) fn ip(&self) -> &IpHeader {
+        &self.ip
     }
 
     pub(crate) fn payload_offset(&self) -> usize {
@@ -214,39 +218,9 @@ impl Packet {
     }
 }
 
-/// An IPv4 header that is wholly there and right.
-fn ipv4(bytes: &[u8]) -> Result<Ipv4Packet<&[u8]>, Malformed> {
-    if bytes.len() < 20 {
-        return Err(Malformed::TruncatedIpv4);
-    }
-    let ip = Ipv4Packet::new_unchecked(bytes);
-    let header = usize::from(ip.header_len());
-    if ip.version() != 4 {
-        Err(Malformed::BadIpv4Version)
-    } else if header < 20 {
-        Err(Malformed::BadIpv4HeaderLength)
-    } else if bytes.len() < header {
-        Err(Malformed::TruncatedIpv4)
-    } else if checksum::sum(&bytes[..header]) != 0xffff {
-        Err(Malformed::BadIpv4Checksum)
-    } else if usize::from(ip.total_len()) < header || usize::from(ip.total_len()) > bytes.len() {
-        Err(Malformed::BadIpv4TotalLength)
-    } else {
-        Ok(ip)
-    }
-}
-
-fn check_fragment(ip: &Ipv4Packet<&[u8]>) -> Result<(), Malformed> {
-    let (offset, more) = (usize::from(ip.frag_offset()), ip.more_frags());
-    if offset == 0 && !more {
-        return Ok(());
-    }
-    let len = usize::from(ip.total_len()) - usize::from(ip.header_len());
-    let impossible = len == 0
-        || more && !len.is_multiple_of(8)
-        || offset + len + usize::from(ip.header_len()) > 0xffff
-        || offset == 8 && ip.next_header() == IpProtocol::Tcp;
-    if impossible { Err(Malformed::BadFragment) } else { Ok(()) }
+/// Whether an ICMP type, or ICMPv6 type, is an error that quotes the packet that it is about.
+fn is_error(kind: u8, is_v6: bool) -> bool {
+    if is_v6 { matches!(kind, 1..=4) } else { matches!(kind, 3 | 11 | 12) }
 }
 
 #[cfg(test)]

@@ -2,73 +2,50 @@
 
 use std::net::IpAddr;
 
-use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
+use smoltcp::wire::{TcpPacket, UdpPacket};
 
+use crate::FlowKey;
+use crate::ip::{IpHeader, Upper};
 use crate::transport::{self, TcpFlags, Transport};
-use crate::{FlowKey, checksum};
 
-/// The start of a packet that an ICMP error quotes: its IPv4 header and at least eight bytes more (RFC
-/// 792). The offsets count from the start of the frame.
+/// The start of a packet that an ICMP error quotes: its IP header and at least eight bytes more (RFC 792; for
+/// ICMPv6, which quotes as much as fits, the same is asked). The offsets count from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quoted {
-    src: IpAddr,
-    dst: IpAddr,
-    protocol: u8,
+    ip: IpHeader,
     transport: Transport,
     ip_offset: u16,
-    transport_offset: u16,
-    end: u16,
+    end: u32,
 }
 
 impl Quoted {
-    /// Parses what an ICMP error has between two offsets of its frame. None if the IPv4 header is cut or its
-    /// checksum is wrong (RFC 5508 REQ-3a), or if the first eight bytes of a TCP, UDP or ICMP header are not
-    /// there.
-    pub(crate) fn parse(frame: &[u8], start: usize, end: usize) -> Option<Quoted> {
+    /// Parses what an ICMP error has between two offsets of its frame. None if the IP header is cut or wrong
+    /// (RFC 5508 REQ-3a), or if the first eight bytes of a TCP, UDP or ICMP header are not there.
+    pub(crate) fn parse(frame: &[u8], start: usize, end: usize, is_v6: bool) -> Option<Quoted> {
         let bytes = frame.get(start..end)?;
-        if bytes.len() < 20 {
-            return None;
-        }
-        let ip = Ipv4Packet::new_unchecked(bytes);
-        let header = usize::from(ip.header_len());
-        if ip.version() != 4
-            || header < 20
-            || usize::from(ip.total_len()) < header
-            || checksum::sum(bytes.get(..header)?) != 0xffff
-        {
-            return None;
-        }
+        let ip = if is_v6 { IpHeader::v6(bytes) } else { IpHeader::v4(bytes) }.ok()?;
         // What follows the packet may be padding and extensions (RFC 4884), which are not its bytes.
-        let len = bytes.len().min(ip.total_len().into());
-        let protocol = ip.next_header();
-        Some(Quoted {
-            src: ip.src_addr().into(),
-            dst: ip.dst_addr().into(),
-            protocol: protocol.into(),
-            transport: if ip.frag_offset() == 0 {
-                quoted_transport(protocol, bytes.get(header..len)?)?
-            } else {
-                Transport::Fragment
-            },
-            ip_offset: start as u16,
-            transport_offset: (start + header) as u16,
-            end: (start + len) as u16,
-        })
+        let len = bytes.len().min(ip.total_len());
+        let transport = match ip.part() {
+            Some(part) if part.offset > 0 => Transport::Fragment,
+            _ => quoted_transport(&ip, bytes.get(ip.len()..len)?)?,
+        };
+        Some(Quoted { ip, transport, ip_offset: start as u16, end: (start + len) as u32 })
     }
 
     /// IP source: who sent what the error is about.
     pub fn src(&self) -> IpAddr {
-        self.src
+        self.ip.src
     }
 
     /// IP destination.
     pub fn dst(&self) -> IpAddr {
-        self.dst
+        self.ip.dst
     }
 
     /// IP protocol number.
     pub fn protocol(&self) -> u8 {
-        self.protocol
+        self.ip.protocol
     }
 
     /// Ports, or what takes their place.
@@ -76,46 +53,48 @@ impl Quoted {
         self.transport
     }
 
-    /// Where in the frame the quoted IPv4 header begins.
+    /// Where in the frame the quoted IP header begins.
     pub fn ip_offset(&self) -> usize {
         self.ip_offset.into()
     }
 
     /// Where in the frame the quoted transport header begins.
     pub fn transport_offset(&self) -> usize {
-        self.transport_offset.into()
+        self.ip_offset() + self.ip.len()
     }
 
     /// The key of the quoted packet, in the direction in which that packet was sent: the error itself goes
     /// the other way.
     pub fn flow_key(&self) -> FlowKey {
-        FlowKey::new(self.src, self.dst, self.protocol, self.transport)
+        FlowKey::new(self.ip.src, self.ip.dst, self.ip.protocol, self.transport)
     }
 
     /// Where in the frame the quoted packet's bytes end.
     pub(crate) fn end(&self) -> usize {
-        self.end.into()
+        self.end as usize
+    }
+
+    pub(crate) fn ip(&self) -> &IpHeader {
+        &self.ip
     }
 }
 
-fn quoted_transport(protocol: IpProtocol, bytes: &[u8]) -> Option<Transport> {
-    if !matches!(protocol, IpProtocol::Tcp | IpProtocol::Udp | IpProtocol::Icmp) {
-        return Some(Transport::Other);
-    }
-    if bytes.len() < 8 {
+fn quoted_transport(ip: &IpHeader, bytes: &[u8]) -> Option<Transport> {
+    if ip.upper() != Upper::Other && bytes.len() < 8 {
         return None;
     }
-    Some(match protocol {
-        IpProtocol::Tcp => {
+    Some(match ip.upper() {
+        Upper::Tcp => {
             let tcp = TcpPacket::new_unchecked(bytes);
             let flags = TcpFlags(bytes.get(13).copied().unwrap_or(0));
             Transport::Tcp { src: tcp.src_port(), dst: tcp.dst_port(), flags }
         }
-        IpProtocol::Udp => {
+        Upper::Udp => {
             let udp = UdpPacket::new_unchecked(bytes);
             Transport::Udp { src: udp.src_port(), dst: udp.dst_port() }
         }
-        _ => transport::icmp(bytes),
+        Upper::Icmp => transport::icmp(bytes, ip.is_v6()),
+        Upper::Other => Transport::Other,
     })
 }
 

@@ -5,9 +5,15 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::{self, Change};
-use crate::{Frame, Mac, Packet, Transport, Untranslatable};
+use crate::ip::IpHeader;
+use crate::translate::Translation;
+use crate::{Frame, Mac, Packet, Transport, Untranslatable, translate};
 
 /// A whole edit of a frame as one value: everything that forwarding may do to it. The default does nothing.
+///
+/// New addresses of the other family make it a translation between IPv4 and IPv6 (RFC 7915), an edit like any
+/// other but for three things: a packet may be [untranslatable](Rewrite::possible), its length changes
+/// ([`Rewrite::path_mtu`]), and the edited frame has to be parsed anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rewrite {
     /// New Ethernet source.
@@ -40,113 +46,205 @@ impl Rewrite {
         }
     }
 
-    /// Edits the frame that the packet was parsed from, in place, with every checksum kept right (RFC
-    /// 1624): that of IPv4, and of TCP, UDP and ICMP echo where their header is in this frame (so not in a
-    /// fragment after the first). A UDP checksum of zero, which means none, stays zero. A checksum that is
-    /// left to the kernel changes with the addresses only: its field holds the sum of the pseudo header.
+    /// Whether the edit can be done to a packet, and `quoted` to what it quotes if it is an ICMP error. An edit
+    /// that keeps the packet's family always can.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, as [`Untranslatable`].
+    pub fn possible(&self, frame: &Frame, packet: &Packet, quoted: &Rewrite) -> Result<(), Untranslatable> {
+        self.plan(frame, packet, quoted).map(|_| ())
+    }
+
+    /// The longest packet of the sender that leaves, edited, by a way out of this MTU: what to compare
+    /// [`Packet::mtu_len`] with, and what to tell a sender whose packet is too long. Other than `mtu` if the edit
+    /// changes the family and so the length of the header. In bytes, IP header included.
+    ///
+    /// An IPv6 sender is never told less than 1280, below which it would not go; what is no longer than that may be
+    /// cut after the translation (RFC 7915 section 5.1). An IPv4 packet that may be cut is to be cut to this
+    /// length before it is translated (section 4).
+    pub fn path_mtu(&self, packet: &Packet, mtu: u16) -> u16 {
+        match self.translation(packet.ip()) {
+            Ok(Some(translation)) => translation.path_mtu(packet.ip(), mtu),
+            _ => mtu,
+        }
+    }
+
+    /// Edits the frame that the packet was parsed from, with every checksum kept right (RFC 1624): that of
+    /// IPv4, and of TCP, UDP, ICMP echo and ICMPv6 where their header is in this frame (so not in a fragment
+    /// after the first). A UDP checksum of zero, which means none, stays zero, unless IPv6 demands one. A
+    /// checksum that is left to the kernel changes with the addresses only: its field holds the sum of the
+    /// pseudo header.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rewrite::possible`] without an edit of the quoted packet; the frame is as it was.
     pub fn apply(&self, frame: &mut Frame, packet: &Packet) -> Result<(), Untranslatable> {
-        if frame.bytes.len() < packet.end() {
-            return Ok(());
-        }
-        if let Some(mac) = self.eth_dst {
-            frame.bytes[..6].copy_from_slice(&mac.0);
-        }
-        if let Some(mac) = self.eth_src {
-            frame.bytes[6..12].copy_from_slice(&mac.0);
-        }
-        let start = packet.transport_offset();
-        let partial = checksum_field(packet.transport())
-            .is_some_and(|field| frame.offload.completes(start, start + field));
-        let bytes = &mut frame.bytes[..packet.end()];
-        self.edit(bytes, packet.ip_offset(), start, packet.transport(), partial);
-        Ok(())
+        self.apply_quoted(frame, packet, &Rewrite::default())
     }
 
     /// Edits an ICMP error as [`Rewrite::apply`] does, and the packet that it quotes by `quoted`: its
     /// addresses and ports, its IPv4 checksum and, as far as the quote reaches, its TCP, UDP or ICMP
     /// checksum; then makes the checksum of the error fit (RFC 5508 REQ-4 and 5). `quoted` is said in the
     /// direction of the quoted packet. A packet without a quote is edited by `self` alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rewrite::possible`]; the frame is as it was.
     pub fn apply_quoted(
         &self,
         frame: &mut Frame,
         packet: &Packet,
         quoted: &Rewrite,
     ) -> Result<(), Untranslatable> {
-        self.apply(frame, packet)?;
-        let Some(inner) = packet.quoted() else { return Ok(()) };
         if frame.bytes.len() < packet.end() {
             return Ok(());
         }
+        let translation = self.plan(frame, packet, quoted)?;
+        if let Some(mac) = self.eth_dst {
+            frame.bytes[..6].copy_from_slice(&mac.0);
+        }
+        if let Some(mac) = self.eth_src {
+            frame.bytes[6..12].copy_from_slice(&mac.0);
+        }
+        if let Some(plan) = translation {
+            translate::apply(self, &plan, quoted, frame, packet);
+            return Ok(());
+        }
+        let start = packet.transport_offset();
+        let partial = is_partial(frame, packet);
+        let bytes = &mut frame.bytes[..packet.end()];
+        self.edit(bytes, packet.ip_offset(), packet.ip(), packet.transport(), partial);
+
+        let Some(inner) = packet.quoted() else { return Ok(()) };
         let data = packet.payload_offset()..packet.end();
         let before = checksum::sum(&frame.bytes[data.clone()]);
         let bytes = &mut frame.bytes[..inner.end()];
-        quoted.edit(bytes, inner.ip_offset(), inner.transport_offset(), inner.transport(), false);
+        quoted.edit(bytes, inner.ip_offset(), inner.ip(), inner.transport(), false);
         let change = Change::between(before, checksum::sum(&frame.bytes[data]));
-        let field = packet.transport_offset() + 2;
-        if !frame.offload.completes(packet.transport_offset(), field) {
-            let old = checksum::load(&frame.bytes, field);
-            checksum::store(&mut frame.bytes, field, change.of_checksum(old));
+        if !partial {
+            let old = checksum::load(&frame.bytes, start + 2);
+            checksum::store(&mut frame.bytes, start + 2, change.of_checksum(old));
         }
         Ok(())
     }
 
-    /// Edits a packet that begins at `ip`; `bytes` ends where it ends, which in a quote may be early.
-    fn edit(&self, bytes: &mut [u8], ip: usize, start: usize, transport: Transport, partial: bool) {
-        let mut addresses = Change::default();
-        if let Some(IpAddr::V4(src)) = self.src {
-            addresses = addresses.and(Change::write(bytes, ip + 12, &src.octets()));
-        }
-        if let Some(IpAddr::V4(dst)) = self.dst {
-            addresses = addresses.and(Change::write(bytes, ip + 16, &dst.octets()));
-        }
-        let (ttl, protocol) = (bytes[ip + 8].saturating_sub(self.hops), bytes[ip + 9]);
-        let header = addresses.and(Change::write(bytes, ip + 8, &[ttl, protocol]));
-        let old = checksum::load(bytes, ip + 10);
-        checksum::store(bytes, ip + 10, header.of_checksum(old));
-
-        let mut ports = Change::default();
-        for (port, at) in self.ports(start, transport).into_iter().flatten() {
-            ports = ports.and(Change::write(bytes, at, &port.to_be_bytes()));
-        }
-
-        let Some(field) = checksum_field(transport).map(|field| start + field) else { return };
-        if field + 2 > bytes.len() {
-            return;
-        }
-        let is_udp = matches!(transport, Transport::Udp { .. });
-        let is_icmp = matches!(transport, Transport::Echo { .. } | Transport::Icmp { .. });
-        let pseudo_header = if is_icmp { Change::default() } else { addresses };
-        let old = checksum::load(bytes, field);
-        let new = if partial {
-            pseudo_header.of_sum(old)
-        } else if is_udp && old == 0 {
-            0
-        } else {
-            match pseudo_header.and(ports).of_checksum(old) {
-                0 if is_udp => 0xffff,
-                // An echo reply of nothing but zeros: the one message whose sum is the other zero.
-                0 if is_icmp && is_zero_but(bytes, start, field) => 0xffff,
-                checksum => checksum,
-            }
+    /// The translation that the edit is, if it is one that can be done.
+    fn plan(
+        &self,
+        frame: &Frame,
+        packet: &Packet,
+        quoted: &Rewrite,
+    ) -> Result<Option<translate::Plan>, Untranslatable> {
+        let outer = self.translation(packet.ip())?;
+        let inner = match packet.quoted() {
+            Some(inner) => quoted.translation(inner.ip())?,
+            None => None,
         };
-        checksum::store(bytes, field, new);
+        match (outer, packet.quoted()) {
+            (None, _) if inner.is_some() => Err(Untranslatable::MixedFamilies),
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) if inner.is_none() => Err(Untranslatable::MixedFamilies),
+            (Some(outer), _) => translate::plan(outer, inner, frame, packet).map(Some),
+        }
     }
 
-    /// The 16-bit fields to write for the two ports, each with its place.
-    fn ports(&self, start: usize, transport: Transport) -> [Option<(u16, usize)>; 2] {
-        let at = |port: Option<u16>, offset: usize| port.map(|port| (port, start + offset));
-        match transport {
-            Transport::Tcp { .. } | Transport::Udp { .. } => [at(self.src_port, 0), at(self.dst_port, 2)],
-            Transport::Echo { request: true, .. } => [at(self.src_port, 4), None],
-            Transport::Echo { request: false, .. } => [None, at(self.dst_port, 4)],
-            Transport::Icmp { .. } | Transport::Other | Transport::Fragment => [None, None],
+    /// The addresses of the other family that a packet gets, if it gets such.
+    fn translation(&self, ip: &IpHeader) -> Result<Option<Translation>, Untranslatable> {
+        let (src, dst) = (self.src.unwrap_or(ip.src), self.dst.unwrap_or(ip.dst));
+        match (src, dst, ip.is_v6()) {
+            (IpAddr::V4(_), IpAddr::V4(_), false) | (IpAddr::V6(_), IpAddr::V6(_), true) => Ok(None),
+            (IpAddr::V4(src), IpAddr::V4(dst), true) => Ok(Some(Translation::ToV4 { src, dst })),
+            (IpAddr::V6(src), IpAddr::V6(dst), false) => Ok(Some(Translation::ToV6 { src, dst })),
+            _ => Err(Untranslatable::MixedFamilies),
         }
+    }
+
+    /// Edits a packet that begins at `at` and keeps its family; `bytes` ends where it ends, which in a quote may be
+    /// early.
+    fn edit(&self, bytes: &mut [u8], at: usize, ip: &IpHeader, transport: Transport, partial: bool) {
+        let hop_limit = ip.hop_limit_at(at);
+        let lower = bytes[hop_limit].saturating_sub(self.hops);
+        let src = write_address(bytes, ip.src_at(at), self.src);
+        let dst = write_address(bytes, ip.dst_at(at), self.dst);
+        let pseudo_header = if ip.is_v6() {
+            bytes[hop_limit] = lower;
+            // With a source route, the last of its addresses is the one that counts (RFC 8200 section 8.1).
+            if ip.source_route { src } else { src.and(dst) }
+        } else {
+            let protocol = bytes[hop_limit + 1];
+            let header = src.and(dst).and(Change::write(bytes, hop_limit, &[lower, protocol]));
+            let old = checksum::load(bytes, at + 10);
+            checksum::store(bytes, at + 10, header.of_checksum(old));
+            match transport {
+                Transport::Echo { .. } | Transport::Icmp { .. } => Change::default(),
+                _ => src.and(dst),
+            }
+        };
+        let start = at + ip.len();
+        let ports = self.write_ports(&mut bytes[start..], transport);
+        fix_checksum(&mut bytes[start..], transport, partial, pseudo_header, ports);
+    }
+
+    /// Writes the ports of a transport header; what of it is not there is left alone.
+    pub(crate) fn write_ports(&self, header: &mut [u8], transport: Transport) -> Change {
+        let places = match transport {
+            Transport::Tcp { .. } | Transport::Udp { .. } => [(self.src_port, 0), (self.dst_port, 2)],
+            Transport::Echo { request: true, .. } => [(self.src_port, 4), (None, 0)],
+            Transport::Echo { request: false, .. } => [(self.dst_port, 4), (None, 0)],
+            Transport::Icmp { .. } | Transport::Other | Transport::Fragment => [(None, 0); 2],
+        };
+        places.into_iter().fold(Change::default(), |changes, (port, at)| match port {
+            Some(port) => changes.and(Change::write(header, at, &port.to_be_bytes())),
+            None => changes,
+        })
     }
 }
 
-/// Whether all bytes from `start` on are zero, the 16-bit field aside.
-fn is_zero_but(bytes: &[u8], start: usize, field: usize) -> bool {
-    bytes[start..field].iter().chain(&bytes[field + 2..]).all(|byte| *byte == 0)
+/// Whether the checksum of the packet's own transport header is left to the kernel.
+pub(crate) fn is_partial(frame: &Frame, packet: &Packet) -> bool {
+    let start = packet.transport_offset();
+    checksum_field(packet.transport()).is_some_and(|field| frame.offload.completes(start, start + field))
+}
+
+/// Makes the checksum of a transport header fit changes of the pseudo header and of the rest.
+pub(crate) fn fix_checksum(
+    bytes: &mut [u8],
+    transport: Transport,
+    partial: bool,
+    pseudo_header: Change,
+    rest: Change,
+) {
+    let Some(field) = checksum_field(transport).filter(|field| field + 2 <= bytes.len()) else { return };
+    let is_udp = matches!(transport, Transport::Udp { .. });
+    let is_icmp = matches!(transport, Transport::Echo { .. } | Transport::Icmp { .. });
+    let old = checksum::load(bytes, field);
+    let new = if partial {
+        pseudo_header.of_sum(old)
+    } else if is_udp && old == 0 {
+        0
+    } else {
+        match pseudo_header.and(rest).of_checksum(old) {
+            0 if is_udp => 0xffff,
+            // An echo reply of nothing but zeros: the one message whose sum is the other zero.
+            0 if is_icmp && is_zero_but(bytes, field) => 0xffff,
+            checksum => checksum,
+        }
+    };
+    checksum::store(bytes, field, new);
+}
+
+fn write_address(bytes: &mut [u8], at: usize, address: Option<IpAddr>) -> Change {
+    match address {
+        Some(IpAddr::V4(address)) => Change::write(bytes, at, &address.octets()),
+        Some(IpAddr::V6(address)) => Change::write(bytes, at, &address.octets()),
+        None => Change::default(),
+    }
+}
+
+/// Whether all bytes are zero, the 16-bit field aside.
+fn is_zero_but(bytes: &[u8], field: usize) -> bool {
+    bytes[..field].iter().chain(&bytes[field + 2..]).all(|byte| *byte == 0)
 }
 
 /// Where in its header a transport protocol keeps its checksum.

@@ -23,9 +23,10 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frame = self.0;
         let shown = match Ethertype::of(frame) {
-            Ok(Ethertype::Ipv4) => Packet::parse(frame).map(|packet| show_packet(f, frame, &packet)),
+            Ok(Ethertype::Ipv4 | Ethertype::Ipv6) => {
+                Packet::parse(frame).map(|packet| show_packet(f, frame, &packet))
+            }
             Ok(Ethertype::Arp) => arp::parse(frame).map(|arp| show_arp(f, &arp)),
-            Ok(Ethertype::Ipv6) => Ok(show_other(f, frame, "IP6")),
             Ok(Ethertype::Vlan) => Ok(show_other(f, frame, "802.1Q")),
             Ok(Ethertype::Other(ethertype)) => {
                 Ok(show_other(f, frame, &format!("ethertype 0x{ethertype:04x}")))
@@ -38,24 +39,30 @@ impl fmt::Display for Shown<'_> {
 
 fn show_packet(f: &mut fmt::Formatter<'_>, frame: &[u8], packet: &Packet) -> fmt::Result {
     let (src, dst, len) = (packet.src(), packet.dst(), packet.payload(frame).len());
+    let (ip, icmp) = if src.is_ipv6() { ("IP6", "ICMP6,") } else { ("IP", "ICMP") };
     match packet.transport() {
         Transport::Tcp { src: from, dst: to, flags } => {
-            write!(f, "IP {src}.{from} > {dst}.{to}: Flags [{flags}], length {len}")?;
+            write!(f, "{ip} {src}.{from} > {dst}.{to}: Flags [{flags}], length {len}")?;
         }
         Transport::Udp { src: from, dst: to } => {
-            write!(f, "IP {src}.{from} > {dst}.{to}: UDP, length {len}")?;
+            write!(f, "{ip} {src}.{from} > {dst}.{to}: UDP, length {len}")?;
         }
         Transport::Echo { request, id } => {
             let what = if request { "request" } else { "reply" };
-            write!(f, "IP {src} > {dst}: ICMP echo {what}, id {id}, length {}", len + 8)?;
+            write!(f, "{ip} {src} > {dst}: {icmp} echo {what}, id {id}, length {}", len + 8)?;
         }
         Transport::Icmp { kind, code } => {
-            write!(f, "IP {src} > {dst}: ICMP ")?;
-            show_icmp(f, src, kind, code, packet.quoted())?;
+            write!(f, "{ip} {src} > {dst}: {icmp} ")?;
+            match (src, packet.quoted()) {
+                (IpAddr::V4(_), Some(quoted)) => show_icmp(f, src, kind, code, quoted)?,
+                (IpAddr::V6(_), Some(quoted)) => show_icmp6(f, src, kind, code, quoted)?,
+                (IpAddr::V6(_), None) => show_nd(f, kind, code)?,
+                (IpAddr::V4(_), None) => write!(f, "type {kind} code {code}")?,
+            }
             write!(f, ", length {}", len + 8)?;
         }
         Transport::Other | Transport::Fragment => {
-            write!(f, "IP {src} > {dst}: ip-proto-{}, length {len}", packet.protocol())?;
+            write!(f, "{ip} {src} > {dst}: ip-proto-{}, length {len}", packet.protocol())?;
         }
     }
     match packet.fragment() {
@@ -67,26 +74,52 @@ fn show_packet(f: &mut fmt::Formatter<'_>, frame: &[u8], packet: &Packet) -> fmt
     }
 }
 
-fn show_icmp(
-    f: &mut fmt::Formatter<'_>,
-    src: IpAddr,
-    kind: u8,
-    code: u8,
-    quoted: Option<&Quoted>,
-) -> fmt::Result {
-    let Some(quoted) = quoted else { return write!(f, "type {kind} code {code}") };
+fn show_icmp(f: &mut fmt::Formatter<'_>, src: IpAddr, kind: u8, code: u8, quoted: &Quoted) -> fmt::Result {
     let about = quoted.dst();
-    match (kind, code, quoted.transport()) {
-        (3, 0, _) => write!(f, "net {about} unreachable"),
-        (3, 1, _) => write!(f, "host {about} unreachable"),
-        (3, 2, _) => write!(f, "{about} protocol {} unreachable", quoted.protocol()),
-        (3, 3, Transport::Udp { dst, .. }) => write!(f, "{about} udp port {dst} unreachable"),
-        (3, 3, Transport::Tcp { dst, .. }) => write!(f, "{about} tcp port {dst} unreachable"),
-        (3, 4, _) => write!(f, "{about} unreachable - need to frag"),
-        (11, 0, _) => write!(f, "time exceeded in-transit"),
+    match (kind, code) {
+        (3, 0) => write!(f, "net {about} unreachable"),
+        (3, 1) => write!(f, "host {about} unreachable"),
+        (3, 2) => write!(f, "{about} protocol {} unreachable", quoted.protocol()),
+        (3, 3) => show_port(f, quoted),
+        (3, 4) => write!(f, "{about} unreachable - need to frag"),
+        (11, 0) => write!(f, "time exceeded in-transit"),
         _ => write!(f, "type {kind} code {code} from {src}"),
     }?;
     write!(f, " ({})", quoted.flow_key())
+}
+
+fn show_icmp6(f: &mut fmt::Formatter<'_>, src: IpAddr, kind: u8, code: u8, quoted: &Quoted) -> fmt::Result {
+    let about = quoted.dst();
+    match (kind, code) {
+        (1, 0) => write!(f, "destination unreachable, unreachable route {about}"),
+        (1, 1) => write!(f, "destination unreachable, unreachable prohibited {about}"),
+        (1, 3) => write!(f, "destination unreachable, unreachable address {about}"),
+        (1, 4) => f.write_str("destination unreachable, ").and_then(|()| show_port(f, quoted)),
+        (2, _) => write!(f, "packet too big"),
+        (3, 0) => write!(f, "time exceeded in-transit"),
+        _ => write!(f, "type {kind} code {code} from {src}"),
+    }?;
+    write!(f, " ({})", quoted.flow_key())
+}
+
+fn show_port(f: &mut fmt::Formatter<'_>, quoted: &Quoted) -> fmt::Result {
+    let about = quoted.dst();
+    match quoted.transport() {
+        Transport::Udp { dst, .. } => write!(f, "{about} udp port {dst} unreachable"),
+        Transport::Tcp { dst, .. } => write!(f, "{about} tcp port {dst} unreachable"),
+        _ => write!(f, "{about} port unreachable"),
+    }
+}
+
+fn show_nd(f: &mut fmt::Formatter<'_>, kind: u8, code: u8) -> fmt::Result {
+    match kind {
+        133 => f.write_str("router solicitation"),
+        134 => f.write_str("router advertisement"),
+        135 => f.write_str("neighbor solicitation"),
+        136 => f.write_str("neighbor advertisement"),
+        137 => f.write_str("redirect"),
+        _ => write!(f, "type {kind} code {code}"),
+    }
 }
 
 fn show_arp(f: &mut fmt::Formatter<'_>, arp: &arp::Arp) -> fmt::Result {
@@ -104,10 +137,10 @@ fn show_other(f: &mut fmt::Formatter<'_>, frame: &[u8], what: &str) -> fmt::Resu
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
-    use crate::{TcpFlags, build};
+    use crate::{TcpFlags, build, nd};
 
     const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -133,5 +166,24 @@ mod tests {
         let line = "02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff, ethertype 0x88cc, length 14";
         assert_eq!(other.to_string(), line);
         assert_eq!(show(b"").to_string(), "malformed (shorter than an Ethernet header), length 0");
+    }
+
+    #[test]
+    fn lines_of_ipv6() {
+        let [a, b] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<Ipv6Addr>().unwrap());
+        let udp = build::udp(a, b, 5, 7, b"hello");
+        assert_eq!(udp.to_string(), "IP6 2001:db8::1.5 > 2001:db8::2.7: UDP, length 5");
+        let ping = build::echo(a, b, true, 3, 1, b"x");
+        assert_eq!(ping.to_string(), "IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo request, id 3, length 9");
+        let error = build::icmp_error(b, a, 1, 4, &udp.bytes[14..]);
+        let line = "IP6 2001:db8::2 > 2001:db8::1: ICMP6, destination unreachable, 2001:db8::2 udp port 7 \
+                    unreachable (udp [2001:db8::1]:5 > [2001:db8::2]:7), length 61";
+        assert_eq!(error.to_string(), line);
+        let solicitation = nd::solicit_neighbor(b, a, Mac([2, 0, 0, 0, 0, 1]));
+        let line = "IP6 2001:db8::1 > ff02::1:ff00:2: ICMP6, neighbor solicitation, length 32";
+        assert_eq!(solicitation.to_string(), line);
+        let part = build::ip(a, b, 44, &[&[17, 0, 0, 9, 0, 1, 0, 0], &[0; 16][..]].concat());
+        let line = "IP6 2001:db8::1 > 2001:db8::2: ip-proto-17, length 16 (frag 65536:8+)";
+        assert_eq!(part.to_string(), line);
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::BitOr;
 
-use smoltcp::wire::{Icmpv4Packet, IpProtocol, TcpPacket, UdpPacket};
+use smoltcp::wire::{TcpPacket, UdpPacket};
 
 use crate::Malformed;
+use crate::ip::Upper;
 
-/// What follows the IPv4 header.
+/// What follows the IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP.
@@ -26,16 +27,16 @@ pub enum Transport {
         /// Destination port.
         dst: u16,
     },
-    /// ICMP echo (types 8 and 0).
+    /// ICMP echo (types 8 and 0), ICMPv6 echo (128 and 129).
     Echo {
         /// Whether it is a request, not a reply.
         request: bool,
         /// Identifier.
         id: u16,
     },
-    /// Any other ICMP message.
+    /// Any other ICMP or ICMPv6 message.
     Icmp {
-        /// ICMP type.
+        /// Type: what it means depends on the packet's family.
         kind: u8,
         /// ICMP code.
         code: u8,
@@ -89,20 +90,15 @@ impl fmt::Display for TcpFlags {
 
 /// The transport header at the start of a packet or of its first fragment, and its length.
 pub(crate) fn parse(
-    protocol: IpProtocol,
+    upper: Upper,
+    is_v6: bool,
     payload: &[u8],
     whole: bool,
 ) -> Result<(Transport, usize), Malformed> {
-    let shortest = match protocol {
-        IpProtocol::Tcp => 20,
-        IpProtocol::Udp | IpProtocol::Icmp => 8,
-        _ => return Ok((Transport::Other, 0)),
-    };
-    if payload.len() < shortest {
-        return Err(Malformed::TruncatedTransport);
-    }
-    match protocol {
-        IpProtocol::Tcp => {
+    let at_least = |len: usize| if payload.len() < len { Err(Malformed::TruncatedTransport) } else { Ok(()) };
+    match upper {
+        Upper::Tcp => {
+            at_least(20)?;
             let tcp = TcpPacket::new_unchecked(payload);
             let header = usize::from(tcp.header_len());
             if header < 20 || header > payload.len() {
@@ -111,7 +107,8 @@ pub(crate) fn parse(
             let flags = TcpFlags(payload[13]);
             Ok((Transport::Tcp { src: tcp.src_port(), dst: tcp.dst_port(), flags }, header))
         }
-        IpProtocol::Udp => {
+        Upper::Udp => {
+            at_least(8)?;
             let udp = UdpPacket::new_unchecked(payload);
             let len = usize::from(udp.len());
             // The first fragment holds less than the datagram's length.
@@ -120,17 +117,18 @@ pub(crate) fn parse(
             }
             Ok((Transport::Udp { src: udp.src_port(), dst: udp.dst_port() }, 8))
         }
-        _ => Ok((icmp(payload), 8)),
+        Upper::Icmp => at_least(8).map(|()| (icmp(payload, is_v6), 8)),
+        Upper::Other => Ok((Transport::Other, 0)),
     }
 }
 
-/// The transport of an ICMP message of at least eight bytes.
-pub(crate) fn icmp(message: &[u8]) -> Transport {
-    let icmp = Icmpv4Packet::new_unchecked(message);
-    match u8::from(icmp.msg_type()) {
-        8 => Transport::Echo { request: true, id: icmp.echo_ident() },
-        0 => Transport::Echo { request: false, id: icmp.echo_ident() },
-        kind => Transport::Icmp { kind, code: icmp.msg_code() },
+/// The transport of an ICMP or ICMPv6 message of at least eight bytes.
+pub(crate) fn icmp(message: &[u8], is_v6: bool) -> Transport {
+    let id = u16::from_be_bytes([message[4], message[5]]);
+    match (is_v6, message[0]) {
+        (false, 8) | (true, 128) => Transport::Echo { request: true, id },
+        (false, 0) | (true, 129) => Transport::Echo { request: false, id },
+        (_, kind) => Transport::Icmp { kind, code: message[1] },
     }
 }
 

@@ -176,7 +176,7 @@ proptest! {
             let edit = Rewrite { src: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), src_port: Some(1), ..Rewrite::default() };
             edit.apply_quoted(&mut frame.clone(), &packet, &edit).unwrap();
             let _ = fragment::split(&frame, &packet, 68);
-            let _ = wire::icmp_error::fragmentation_needed(&frame, &packet, Ipv4Addr::LOCALHOST, 68);
+            let _ = wire::icmp_error::too_big(&frame, &packet, Ipv4Addr::LOCALHOST, 68);
         }
         frame.finish_checksum();
     }

@@ -14,7 +14,7 @@ fn gso(frame: Frame, gso_type: u8, gso_size: u16) -> Frame {
 /// The subnet's router says that a frame is too big for the way out.
 fn fragmentation_needed(frame: &Frame) -> Frame {
     let packet = Packet::parse(&frame.bytes).unwrap();
-    icmp_error::fragmentation_needed(frame, &packet, ip("10.210.128.1"), 1500).unwrap()
+    icmp_error::too_big(frame, &packet, ip("10.210.128.1"), 1500).unwrap()
 }
 
 #[test]
