@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 use ahash::RandomState;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use model::{
     InstanceId, InternetGatewayId, Region, RouteState, RouteTableId, RouteTarget, SecurityGroupId, SubnetId,
     VpcId,
@@ -200,12 +200,14 @@ impl Tables {
         for subnet in region.subnets().values() {
             let table = region.route_table_of(subnet);
             let mut routes = PrefixMap::new();
-            for route in table.routes() {
+            for (destination, route) in region.resolved_routes(table) {
+                let IpNet::V4(destination) = destination else { continue };
                 let name = route.target.to_string();
                 let target = match (&route.target, region.route_state(route)) {
                     (_, RouteState::Blackhole) => Target::Blackhole(name),
                     (RouteTarget::Local, _) => Target::Local,
                     (RouteTarget::InternetGateway(id), _) => Target::InternetGateway(*id),
+                    (RouteTarget::EgressOnlyInternetGateway(_), _) => Target::Blackhole(name),
                     (RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface), _) => {
                         match numbers.get(interface) {
                             Some(&index) => Target::Interface(index, name),
@@ -213,7 +215,7 @@ impl Tables {
                         }
                     }
                 };
-                routes.insert(route.destination, target);
+                routes.insert(destination, target);
             }
             subnets.insert(subnet.id, self.subnets.len());
             self.subnets.push(Subnet {

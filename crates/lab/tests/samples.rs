@@ -50,7 +50,8 @@ fn the_table_leads_to_the_nat_instance_and_the_detour_does_not() {
         let instance = &region.instances()[&deployment.instance("TestMachine").unwrap()];
         let subnet = region.interfaces()[&instance.interfaces[0]].subnet;
         let table = region.route_table_of(&region.subnets()[&subnet]);
-        let route = table.routes().find(|r| r.destination.prefix_len() == 0).unwrap();
+        let route =
+            table.routes().find(|r| r.destination.cidr().is_some_and(|cidr| cidr.prefix_len() == 0)).unwrap();
         format!("{:?}", route.target)
     };
     let table = default_of_test_machine(up("before-table.yaml"));

@@ -75,7 +75,7 @@ impl Region {
         let on = self.interface(interface)?;
         let private_ip = private_ip.unwrap_or(on.private_ip);
         if !on.addresses().any(|address| address == private_ip) {
-            return Err(InvalidValue::AddressNotOfInterface { interface, address: private_ip }.into());
+            return Err(InvalidValue::AddressNotOfInterface { interface, address: private_ip.into() }.into());
         }
         if let Some(association) = &address.association {
             if (association.interface, association.private_ip) == (interface, private_ip) {
@@ -121,7 +121,7 @@ impl Region {
     pub(crate) fn release_address(&mut self, allocation: AllocationId) -> Result<(), Fault> {
         let address = self.addresses.get(&allocation).ok_or(Fault::AllocationNotFound(allocation))?;
         if address.association.is_some() {
-            return Err(Fault::AddressInUse(address.public_ip));
+            return Err(Fault::AddressInUse(address.public_ip.into()));
         }
 
         self.addresses.remove(&allocation);
@@ -150,7 +150,7 @@ impl Region {
             return Err(InvalidValue::PublicAddress(public_ip).into());
         }
         if self.public_addresses().any(|taken| taken == public_ip) {
-            return Err(Fault::AddressInUse(public_ip));
+            return Err(Fault::AddressInUse(public_ip.into()));
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! What comes of a change.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcCidrAssociationId, VpcId,
+    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    InternetGatewayId, KeyPairId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId,
+    SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
 };
 use crate::instance::InstanceState;
 
@@ -58,4 +58,12 @@ pub enum Applied {
     },
     /// Nothing that has an id.
     Nothing,
+    /// The association of an IPv6 CIDR block with a subnet.
+    SubnetCidrAssociation(SubnetCidrAssociationId),
+    /// IPv6 addresses of an interface, in the order they were given.
+    Ipv6Addresses(Vec<Ipv6Addr>),
+    /// An egress-only internet gateway.
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// A managed prefix list.
+    PrefixList(PrefixListId),
 }

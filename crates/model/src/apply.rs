@@ -121,6 +121,50 @@ impl Region {
             Change::ForgetInstance { instance } => done(self.forget_instance(instance)?),
             Change::CreateTags { resources, tags } => done(self.create_tags(&resources, &tags)?),
             Change::DeleteTags { resources, tags } => done(self.delete_tags(&resources, &tags)?),
+            Change::AssociateVpcIpv6CidrBlock { vpc, cidr } => {
+                Applied::VpcCidrAssociation(self.associate_vpc_ipv6_cidr_block(vpc, cidr)?)
+            }
+            Change::AssociateSubnetCidrBlock { subnet, cidr } => {
+                Applied::SubnetCidrAssociation(self.associate_subnet_cidr_block(subnet, cidr)?)
+            }
+            Change::DisassociateSubnetCidrBlock { association } => {
+                done(self.disassociate_subnet_cidr_block(association)?)
+            }
+            Change::ModifySubnetIpv6Attribute { subnet, attribute } => {
+                done(self.modify_subnet_ipv6_attribute(subnet, attribute)?)
+            }
+            Change::AssignIpv6Addresses { interface, addresses } => {
+                Applied::Ipv6Addresses(self.assign_ipv6_addresses(interface, &addresses)?)
+            }
+            Change::UnassignIpv6Addresses { interface, addresses } => {
+                done(self.unassign_ipv6_addresses(interface, &addresses)?)
+            }
+            Change::CreateEgressOnlyInternetGateway { vpc, tags } => {
+                Applied::EgressOnlyInternetGateway(self.create_egress_only_internet_gateway(vpc, tags)?)
+            }
+            Change::DeleteEgressOnlyInternetGateway { gateway } => {
+                done(self.delete_egress_only_internet_gateway(gateway)?)
+            }
+            Change::AssociateGatewayRouteTable { table, gateway } => {
+                Applied::RouteTableAssociation(self.associate_gateway_route_table(table, gateway)?)
+            }
+            Change::CreateManagedPrefixList { name, family, max_entries, entries, tags } => {
+                Applied::PrefixList(self.create_managed_prefix_list(
+                    name,
+                    family,
+                    max_entries,
+                    entries,
+                    tags,
+                )?)
+            }
+            Change::ModifyManagedPrefixList { list, current_version, name, max_entries, add, remove } => {
+                let entries = (add, remove);
+                done(self.modify_managed_prefix_list(list, current_version, name, max_entries, entries)?)
+            }
+            Change::RestoreManagedPrefixListVersion { list, current_version, version } => {
+                done(self.restore_managed_prefix_list_version(list, current_version, version)?)
+            }
+            Change::DeleteManagedPrefixList { list } => done(self.delete_managed_prefix_list(list)?),
         };
         self.generation += 1;
         Ok(applied)

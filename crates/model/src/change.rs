@@ -1,20 +1,22 @@
 //! What can be asked of a region.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcCidrAssociationId, VpcId,
+    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    InternetGatewayId, KeyPairId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
 };
 use crate::instance::{InstanceAttribute, InstanceState, Launch};
-use crate::interface::{InterfaceAttribute, NewInterface, SecondaryAddresses};
-use crate::route_table::RouteVia;
+use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, SecondaryAddresses};
+use crate::prefix_list::{AddressFamily, PrefixListEntry};
+use crate::route_table::{Destination, RouteVia};
 use crate::rule::{Direction, Permission};
+use crate::subnet::SubnetIpv6Attribute;
 use crate::tag::{TaggedResource, Tags};
 
 /// A change of a region's state. Named as EC2's actions are, where there is one. Gives `Applied::Nothing` where
@@ -40,7 +42,7 @@ pub enum Change {
         /// /16 to /28; host bits are cleared.
         cidr: Ipv4Net,
     },
-    /// Takes a secondary CIDR block from a VPC.
+    /// Takes a secondary CIDR block, or an IPv6 one, from a VPC.
     DisassociateVpcCidrBlock {
         /// Its association.
         association: VpcCidrAssociationId,
@@ -109,7 +111,7 @@ pub enum Change {
         /// The table that gets it.
         table: RouteTableId,
         /// Where to; host bits are cleared.
-        destination: Ipv4Net,
+        destination: Destination,
         /// By what.
         target: RouteVia,
     },
@@ -118,7 +120,7 @@ pub enum Change {
         /// The table that has it.
         table: RouteTableId,
         /// Where to; host bits are cleared.
-        destination: Ipv4Net,
+        destination: Destination,
         /// By what from now on.
         target: RouteVia,
     },
@@ -127,7 +129,7 @@ pub enum Change {
         /// The table that has it.
         table: RouteTableId,
         /// Where to; host bits are cleared.
-        destination: Ipv4Net,
+        destination: Destination,
     },
     /// Gives a subnet its own route table. Gives `Applied::RouteTableAssociation`.
     AssociateRouteTable {
@@ -375,5 +377,107 @@ pub enum Change {
         resources: Vec<TaggedResource>,
         /// By key, or only where they have the value too. All of them if none is named.
         tags: BTreeMap<String, Option<String>>,
+    },
+    /// Gives a VPC an IPv6 CIDR block: EC2's AssociateVpcCidrBlock. Gives `Applied::VpcCidrAssociation`.
+    AssociateVpcIpv6CidrBlock {
+        /// The VPC.
+        vpc: VpcId,
+        /// Which /56: the region has no pool of its own. Host bits are cleared.
+        cidr: Ipv6Net,
+    },
+    /// Gives a subnet an IPv6 CIDR block. Gives `Applied::SubnetCidrAssociation`.
+    AssociateSubnetCidrBlock {
+        /// The subnet.
+        subnet: SubnetId,
+        /// A /64 of the VPC's; host bits are cleared.
+        cidr: Ipv6Net,
+    },
+    /// Takes a subnet's IPv6 CIDR block, which no interface has addresses of.
+    DisassociateSubnetCidrBlock {
+        /// Its association.
+        association: SubnetCidrAssociationId,
+    },
+    /// Changes one thing about a subnet's IPv6 addresses: EC2's ModifySubnetAttribute.
+    ModifySubnetIpv6Attribute {
+        /// The subnet.
+        subnet: SubnetId,
+        /// What, and what to.
+        attribute: SubnetIpv6Attribute,
+    },
+    /// Gives an interface more IPv6 addresses. Gives `Applied::Ipv6Addresses`.
+    AssignIpv6Addresses {
+        /// The interface.
+        interface: InterfaceId,
+        /// How many, or which.
+        addresses: Ipv6Addresses,
+    },
+    /// Takes IPv6 addresses from an interface.
+    UnassignIpv6Addresses {
+        /// The interface.
+        interface: InterfaceId,
+        /// Which.
+        addresses: Vec<Ipv6Addr>,
+    },
+    /// An egress-only internet gateway. Gives `Applied::EgressOnlyInternetGateway`.
+    CreateEgressOnlyInternetGateway {
+        /// The VPC it is attached to.
+        vpc: VpcId,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Takes away an egress-only internet gateway. Routes to it stay, and drop.
+    DeleteEgressOnlyInternetGateway {
+        /// The gateway.
+        gateway: EgressOnlyInternetGatewayId,
+    },
+    /// Lets what an internet gateway lets in go by a route table: EC2's AssociateRouteTable. Gives
+    /// `Applied::RouteTableAssociation`.
+    AssociateGatewayRouteTable {
+        /// The table: local routes, and routes for whole subnets by an interface.
+        table: RouteTableId,
+        /// The gateway, attached to the table's VPC.
+        gateway: InternetGatewayId,
+    },
+    /// A managed prefix list. Gives `Applied::PrefixList`.
+    CreateManagedPrefixList {
+        /// At most 255 characters.
+        name: String,
+        /// Of all its entries.
+        family: AddressFamily,
+        /// How many entries it can have.
+        max_entries: u32,
+        /// Its entries; host bits are cleared.
+        entries: Vec<PrefixListEntry>,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Changes a managed prefix list: its name, and either its entries or how many there can be.
+    ModifyManagedPrefixList {
+        /// The list.
+        list: PrefixListId,
+        /// The version that it is thought to have; needed for its entries.
+        current_version: Option<u64>,
+        /// Its name from now on; as before if none is asked for.
+        name: Option<String>,
+        /// How many entries it can have from now on; as before if it is not asked for.
+        max_entries: Option<u32>,
+        /// New entries.
+        add: Vec<PrefixListEntry>,
+        /// Entries to be taken away.
+        remove: Vec<IpNet>,
+    },
+    /// Gives a managed prefix list the entries that it had.
+    RestoreManagedPrefixListVersion {
+        /// The list.
+        list: PrefixListId,
+        /// The version that it is thought to have.
+        current_version: u64,
+        /// The version whose entries it gets.
+        version: u64,
+    },
+    /// Takes away a managed prefix list that nothing refers to.
+    DeleteManagedPrefixList {
+        /// The list.
+        list: PrefixListId,
     },
 }

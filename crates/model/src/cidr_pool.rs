@@ -1,10 +1,10 @@
 //! Which addresses of a CIDR block can be given out.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Prefix lengths that a VPC or subnet can have (VPC User Guide, "VPC CIDR blocks").
 pub(crate) const PREFIX_LENGTHS: RangeInclusive<u8> = 16..=28;
@@ -24,6 +24,21 @@ pub(crate) fn reserved(cidr: Ipv4Net) -> [Ipv4Addr; 5] {
 pub(crate) fn lowest_free(cidr: Ipv4Net, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
     let usable = u32::from(at(cidr, 4))..u32::from(cidr.broadcast());
     usable.map(Ipv4Addr::from).find(|address| !taken.contains(address))
+}
+
+/// The IPv6 addresses that EC2 keeps for itself: the first four and the last (VPC User Guide, "Subnet CIDR blocks").
+pub(crate) fn reserved6(cidr: Ipv6Net) -> [Ipv6Addr; 5] {
+    [at6(cidr, 0), at6(cidr, 1), at6(cidr, 2), at6(cidr, 3), cidr.broadcast()]
+}
+
+/// The lowest IPv6 address that is neither reserved nor taken.
+pub(crate) fn lowest_free6(cidr: Ipv6Net, taken: &BTreeSet<Ipv6Addr>) -> Option<Ipv6Addr> {
+    let usable = u128::from(at6(cidr, 4))..u128::from(cidr.broadcast());
+    usable.map(Ipv6Addr::from).find(|address| !taken.contains(address))
+}
+
+fn at6(cidr: Ipv6Net, offset: u128) -> Ipv6Addr {
+    Ipv6Addr::from(u128::from(cidr.network()).wrapping_add(offset))
 }
 
 /// Whether two blocks have an address in common.

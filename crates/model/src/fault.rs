@@ -1,16 +1,17 @@
 //! Why a change was refused: EC2's error codes, with its words.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, InstanceId, InterfaceId, InternetGatewayId,
-    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcCidrAssociationId, VpcId,
+    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    InternetGatewayId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
 };
 use crate::quota::Quota;
+use crate::route_table::Destination;
 use crate::rule::Permission;
 
 mod code;
@@ -57,13 +58,13 @@ pub enum Fault {
     AllocationNotFound(AllocationId),
     /// `InvalidVpc.Range`
     #[error("The CIDR '{0}' is invalid.")]
-    VpcRange(Ipv4Net),
+    VpcRange(IpNet),
     /// `InvalidSubnet.Range`
     #[error("The CIDR '{0}' is invalid.")]
-    SubnetRange(Ipv4Net),
+    SubnetRange(IpNet),
     /// `InvalidSubnet.Conflict`
     #[error("The CIDR '{0}' conflicts with another subnet")]
-    SubnetConflict(Ipv4Net),
+    SubnetConflict(IpNet),
     /// `InsufficientFreeAddressesInSubnet`
     #[error(
         "There are not enough free addresses in subnet '{0}' to satisfy the requested number of instances."
@@ -71,7 +72,7 @@ pub enum Fault {
     InsufficientFreeAddresses(SubnetId),
     /// `InvalidIPAddress.InUse`
     #[error("Address {0} is in use.")]
-    AddressInUse(Ipv4Addr),
+    AddressInUse(IpAddr),
     /// `Resource.AlreadyAssociated`: the gateway has a VPC already.
     #[error("resource {gateway} is already attached to network {vpc}")]
     GatewayAlreadyAttached {
@@ -109,7 +110,7 @@ pub enum Fault {
     GatewayNotAttached(VpcId),
     /// `RouteAlreadyExists`
     #[error("The route identified by {0} already exists.")]
-    RouteAlreadyExists(Ipv4Net),
+    RouteAlreadyExists(Destination),
     /// `InvalidInstanceID`: a route to an instance whose interfaces are not one.
     #[error(
         "There are multiple interfaces attached to instance '{0}'. Please specify an interface ID for the \
@@ -173,7 +174,7 @@ pub enum Fault {
         /// The table.
         table: RouteTableId,
         /// Where the route should lead.
-        destination: Ipv4Net,
+        destination: Destination,
     },
     /// `InvalidKeyPair.NotFound`: by name or id.
     #[error("The key pair '{0}' does not exist")]
@@ -192,14 +193,14 @@ pub enum Fault {
     CidrRestricted(Ipv4Net),
     /// `InvalidVpc.Range`: a VPC's new CIDR block overlaps with one that it has.
     #[error("The CIDR '{0}' conflicts with another CIDR of the VPC.")]
-    CidrConflict(Ipv4Net),
+    CidrConflict(IpNet),
     /// `InvalidVpc.Range`: a VPC's new CIDR block would swallow a route.
     #[error(
         "The CIDR '{cidr}' is the same as or larger than the destination of a route in route table {table}."
     )]
     CidrCoversRoute {
         /// The CIDR block that was asked for.
-        cidr: Ipv4Net,
+        cidr: IpNet,
         /// The table with the route.
         table: RouteTableId,
     },
@@ -209,7 +210,7 @@ pub enum Fault {
         /// The VPC.
         vpc: VpcId,
         /// Its CIDR block.
-        cidr: Ipv4Net,
+        cidr: IpNet,
     },
     /// `Gateway.NotAttached`: not to this VPC.
     #[error("resource {gateway} is not attached to network {vpc}")]
@@ -245,7 +246,7 @@ pub enum Fault {
     DefaultGroup(SecurityGroupId),
     /// `UnsupportedOperation`: local routes stay as they are.
     #[error("The target of local route {0} cannot be replaced.")]
-    LocalRoute(Ipv4Net),
+    LocalRoute(Destination),
     /// `DependencyViolation`
     #[error(transparent)]
     DependencyViolation(#[from] Dependency),
@@ -255,6 +256,53 @@ pub enum Fault {
     /// `VpcLimitExceeded` and its like.
     #[error(transparent)]
     LimitExceeded(Quota),
+    /// `InvalidSubnetCidrBlockAssociationID.NotFound`
+    #[error("The subnet CIDR block association ID '{0}' does not exist")]
+    SubnetCidrAssociationNotFound(SubnetCidrAssociationId),
+    /// `InvalidCidrBlock.InUse`: a subnet's IPv6 CIDR block that interfaces have addresses of, or new ones are to get.
+    #[error("The subnet {subnet} currently uses CIDR block {cidr}")]
+    SubnetCidrInUse {
+        /// The subnet.
+        subnet: SubnetId,
+        /// Its CIDR block.
+        cidr: IpNet,
+    },
+    /// `InvalidParameterCombination`: a machine of this type knows IPv4 only.
+    #[error("IPv6 is not supported for the instance type '{0}'.")]
+    Ipv6NotSupported(String),
+    /// `InvalidGatewayID.NotFound`
+    #[error("The eigw ID '{0}' does not exist")]
+    EgressOnlyInternetGatewayNotFound(EgressOnlyInternetGatewayId),
+    /// `Resource.AlreadyAssociated`: the gateway has a route table already.
+    #[error("the specified association for route table {table} conflicts with an existing association")]
+    GatewayAlreadyAssociated {
+        /// The table that was asked for.
+        table: RouteTableId,
+        /// The gateway.
+        gateway: InternetGatewayId,
+    },
+    /// `InvalidPrefixListID.NotFound`
+    #[error("The prefix list ID '{0}' does not exist")]
+    PrefixListNotFound(PrefixListId),
+    /// `PrefixListVersionMismatch`: somebody else changed the list meanwhile.
+    #[error("The prefix list {list} has version {version}, not the version that was specified.")]
+    PrefixListVersionMismatch {
+        /// The list.
+        list: PrefixListId,
+        /// The version it has.
+        version: u64,
+    },
+    /// `InvalidPrefixListVersion.NotFound`
+    #[error("The prefix list {list} has no version {version}.")]
+    PrefixListVersionNotFound {
+        /// The list.
+        list: PrefixListId,
+        /// The version that was asked for.
+        version: u64,
+    },
+    /// `InvalidParameterCombination`
+    #[error("The entries and the maximum number of entries of a prefix list cannot be modified together.")]
+    PrefixListEntriesAndSize,
 }
 
 /// What still needs a resource that was to go.
@@ -281,6 +329,9 @@ pub enum Dependency {
     /// A security group with members, or that rules of other groups refer to.
     #[error("resource {0} has a dependent object")]
     SecurityGroup(SecurityGroupId),
+    /// A prefix list that routes or rules refer to.
+    #[error("The prefix list '{0}' is referenced and cannot be deleted.")]
+    PrefixList(PrefixListId),
 }
 
 /// What nobody may do.

@@ -1,6 +1,6 @@
 //! A small network for this crate's tests.
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::{
     AccountId, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId,
@@ -9,6 +9,10 @@ use crate::{
 };
 
 pub(crate) fn cidr(text: &str) -> Ipv4Net {
+    text.parse().unwrap()
+}
+
+pub(crate) fn cidr6(text: &str) -> Ipv6Net {
     text.parse().unwrap()
 }
 
@@ -46,6 +50,15 @@ impl Network {
         };
         let Ok(Applied::Subnet(subnet)) = region.apply(subnet) else { panic!() };
         Network { region, vpc, subnet, other }
+    }
+
+    /// The same with 2001:db8:0:100::/56 in the VPC and 2001:db8:0:101::/64 in the subnet.
+    pub(crate) fn with_ipv6() -> Network {
+        let mut network = Network::new();
+        let (vpc, subnet) = (network.vpc, network.subnet);
+        network.apply(Change::AssociateVpcIpv6CidrBlock { vpc, cidr: cidr6("2001:db8:0:100::/56") });
+        network.apply(Change::AssociateSubnetCidrBlock { subnet, cidr: cidr6("2001:db8:0:101::/64") });
+        network
     }
 
     pub(crate) fn apply(&mut self, change: Change) -> Applied {

@@ -101,29 +101,35 @@ ids! {
     ImageId = "ami";
     /// Id of a key pair.
     KeyPairId = "key";
+    /// Id of a managed prefix list.
+    PrefixListId = "pl";
+    /// Id of an egress-only internet gateway.
+    EgressOnlyInternetGatewayId = "eigw";
+    /// Id of the association of an IPv6 CIDR block with a subnet.
+    SubnetCidrAssociationId = "subnet-cidr-assoc";
 }
 
 impl InterfaceId {
     /// The number that the digits stand for.
     pub(crate) fn number(self) -> u128 {
-        self.0.value
+        self.0.number()
     }
 }
 
-/// The digits of an id: 17, or 8 in ids from before 2016.
+/// The digits of an id: 17, or 8 in ids from before 2016. In the order of their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digits {
-    value: u128,
+    /// What is above 64 bits. In halves, since a whole `u128` would make ids, and all that holds them, twice as large.
+    high: u8,
+    low: u64,
     short: bool,
 }
 
 impl Digits {
     /// The `count`th id of a region. Different counts give different ids, and look unrelated.
     pub(crate) fn draw(seed: u64, count: u64) -> Digits {
-        Digits {
-            value: u128::from(mix(seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)))),
-            short: false,
-        }
+        let low = mix(seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        Digits { high: 0, low, short: false }
     }
 
     fn parse(text: &str) -> Option<Digits> {
@@ -135,13 +141,19 @@ impl Digits {
         if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
         }
-        Some(Digits { value: u128::from_str_radix(text, 16).ok()?, short })
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Some(Digits { high: (number >> 64) as u8, low: number as u64, short })
+    }
+
+    fn number(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
     }
 }
 
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.short { write!(f, "{:08x}", self.value) } else { write!(f, "{:017x}", self.value) }
+        let number = self.number();
+        if self.short { write!(f, "{number:08x}") } else { write!(f, "{number:017x}") }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Network interfaces.
 
 use std::iter;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +14,17 @@ use crate::tag::Tags;
 
 mod attachment;
 mod attribute;
+mod connection_tracking;
+mod ipv6_address;
 mod private_address;
 mod public_address;
 mod request;
 
 pub use attribute::InterfaceAttribute;
+pub use connection_tracking::ConnectionTracking;
+pub(crate) use ipv6_address::check_type;
 pub(crate) use request::PlannedInterface;
-pub use request::{NewInterface, SecondaryAddresses};
+pub use request::{Ipv6Addresses, NewInterface, SecondaryAddresses};
 
 /// An elastic network interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,12 +41,18 @@ pub struct NetworkInterface {
     pub private_ip: Ipv4Addr,
     /// Its other private addresses, oldest first.
     pub secondary_ips: Vec<Ipv4Addr>,
+    /// Its IPv6 addresses, oldest first.
+    #[serde(default)]
+    pub ipv6_addresses: Vec<Ipv6Addr>,
     /// Its security groups in the order they were given; at least one.
     pub groups: Vec<SecurityGroupId>,
     /// Whether it is confined to its own addresses: as source of what it sends, as destination of what it receives.
     pub source_dest_check: bool,
     /// In words.
     pub description: String,
+    /// For how long its security groups remember connections.
+    #[serde(default)]
+    pub connection_tracking: ConnectionTracking,
     /// The instance it is attached to.
     pub attachment: Option<Attachment>,
     /// Whether it gets a public address whenever its instance starts: EC2's AssociatePublicIpAddress.
@@ -70,7 +80,7 @@ pub struct Attachment {
 }
 
 impl NetworkInterface {
-    /// All its private addresses, the primary first.
+    /// All its private IPv4 addresses, the primary first.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
         iter::once(self.private_ip).chain(self.secondary_ips.iter().copied())
     }
@@ -87,10 +97,14 @@ pub(crate) fn host_name(address: Ipv4Addr) -> String {
 }
 
 impl Region {
-    /// The interface that has a private address in a VPC.
-    pub fn interface_by_address(&self, vpc: VpcId, address: Ipv4Addr) -> Option<&NetworkInterface> {
+    /// The interface that has a private IPv4 address, or an IPv6 address, in a VPC.
+    pub fn interface_by_address(&self, vpc: VpcId, address: impl Into<IpAddr>) -> Option<&NetworkInterface> {
+        let address = address.into();
         let mut inside = self.interfaces.values().filter(|interface| interface.vpc == vpc);
-        inside.find(|interface| interface.addresses().any(|own| own == address))
+        inside.find(|interface| match address {
+            IpAddr::V4(address) => interface.addresses().any(|own| own == address),
+            IpAddr::V6(address) => interface.ipv6_addresses.contains(&address),
+        })
     }
 
     pub(crate) fn interface(&self, id: InterfaceId) -> Result<&NetworkInterface, Fault> {

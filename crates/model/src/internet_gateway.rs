@@ -61,6 +61,7 @@ impl Region {
         }
 
         gateway.vpc = None;
+        self.untie_gateway(id);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod apply;
 mod change;
 mod cidr_pool;
 mod date_time;
+mod egress_only_internet_gateway;
 mod fault;
 #[cfg(test)]
 mod fixture;
@@ -20,6 +21,7 @@ mod interface;
 mod internet_gateway;
 mod key_pair;
 mod mac;
+mod prefix_list;
 mod quota;
 mod region;
 mod route_table;
@@ -34,25 +36,33 @@ pub use address::{Address, AddressAssociation};
 pub use applied::Applied;
 pub use change::Change;
 pub use date_time::DateTime;
+pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{
-    AllocationId, AssociationId, AttachmentId, BadId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    KeyPairId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetId, VpcCidrAssociationId, VpcId,
+    AllocationId, AssociationId, AttachmentId, BadId, EgressOnlyInternetGatewayId, ImageId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, PrefixListId, ReservationId, RouteTableAssociationId,
+    RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId,
+    VpcCidrAssociationId, VpcId,
 };
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
     StateReason,
 };
-pub use interface::{Attachment, InterfaceAttribute, NetworkInterface, NewInterface, SecondaryAddresses};
+pub use interface::{
+    Attachment, ConnectionTracking, InterfaceAttribute, Ipv6Addresses, NetworkInterface, NewInterface,
+    SecondaryAddresses,
+};
 pub use internet_gateway::InternetGateway;
 pub use key_pair::KeyPair;
 pub use mac::{BadMacAddress, MacAddress};
+pub use prefix_list::{AddressFamily, PrefixList, PrefixListEntry, PrefixListState, PrefixListUser};
 pub use quota::{Quota, Quotas};
 pub use region::{AccountId, Region, RegionKey, RegionName};
-pub use route_table::{Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia};
+pub use route_table::{
+    BadDestination, Destination, Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia,
+};
 pub use rule::{BadProtocol, Direction, Peer, Permission, Protocol, Rule};
 pub use security_group::SecurityGroup;
-pub use subnet::Subnet;
+pub use subnet::{Subnet, SubnetIpv6Attribute, SubnetIpv6CidrBlock};
 pub use tag::{TaggedResource, Tags};
-pub use vpc::{CidrAssociation, Vpc};
+pub use vpc::{CidrAssociation, Vpc, VpcIpv6CidrBlock};

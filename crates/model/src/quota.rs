@@ -8,6 +8,7 @@ use crate::fault::Fault;
 /// How many there can be of each (VPC User Guide, "Amazon VPC quotas"; EC2 User Guide, "Amazon EC2 service quotas").
 /// The default is what a new AWS account has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quotas {
     /// VPCs.
     pub vpcs: usize,
@@ -17,13 +18,15 @@ pub struct Quotas {
     pub subnets_per_vpc: usize,
     /// Route tables of a VPC, the main one included.
     pub route_tables_per_vpc: usize,
-    /// Routes of a table, without the local ones.
+    /// Routes of a table, without the local ones. IPv4 and IPv6 are counted apart; a prefix list counts with the
+    /// most entries it can have.
     pub routes_per_table: usize,
     /// Internet gateways, attached or not.
     pub internet_gateways: usize,
     /// Security groups of all VPCs, the default ones included.
     pub security_groups: usize,
-    /// Rules of a security group for each direction.
+    /// Rules of a security group for each direction. IPv4 and IPv6 are counted apart; a prefix list counts with the
+    /// most entries it can have.
     pub rules_per_group: usize,
     /// Security groups of an interface.
     pub groups_per_interface: usize,
@@ -33,9 +36,17 @@ pub struct Quotas {
     pub interfaces: usize,
     /// Interfaces of an instance. EC2 has a number for each instance type; this is its largest.
     pub interfaces_per_instance: usize,
-    /// Private addresses of an interface, the primary included. EC2 has a number for each instance type; this is its
-    /// largest.
+    /// Private IPv4 addresses of an interface, the primary included, and as many IPv6 addresses. EC2 has a number for
+    /// each instance type; this is its largest.
     pub addresses_per_interface: usize,
+    /// IPv6 CIDR blocks of a VPC.
+    pub ipv6_cidrs_per_vpc: usize,
+    /// Egress-only internet gateways.
+    pub egress_only_internet_gateways: usize,
+    /// Managed prefix lists.
+    pub prefix_lists: usize,
+    /// The most entries that a prefix list can be made for.
+    pub entries_per_prefix_list: usize,
 }
 
 /// A quota that a change would exceed.
@@ -80,6 +91,18 @@ pub enum Quota {
     /// `PrivateIpAddressLimitExceeded`
     #[error("Number of private addresses will exceed limit.")]
     AddressesPerInterface,
+    /// `CidrLimitExceeded`
+    #[error("This network has met its maximum number of allowed IPv6 CIDRs.")]
+    Ipv6CidrsPerVpc,
+    /// `EgressOnlyInternetGatewayLimitExceeded`
+    #[error("The maximum number of egress-only internet gateways has been reached.")]
+    EgressOnlyInternetGateways,
+    /// `PrefixListLimitExceeded`
+    #[error("The maximum number of prefix lists has been reached.")]
+    PrefixLists,
+    /// `PrefixListMaxEntriesExceeded`
+    #[error("The maximum number of entries of a prefix list has been reached.")]
+    EntriesPerPrefixList,
 }
 
 impl Default for Quotas {
@@ -98,6 +121,10 @@ impl Default for Quotas {
             interfaces: 5000,
             interfaces_per_instance: 15,
             addresses_per_interface: 50,
+            ipv6_cidrs_per_vpc: 5,
+            egress_only_internet_gateways: 5,
+            prefix_lists: 100,
+            entries_per_prefix_list: 1000,
         }
     }
 }
@@ -123,6 +150,10 @@ impl Quotas {
             Quota::Interfaces => self.interfaces,
             Quota::InterfacesPerInstance => self.interfaces_per_instance,
             Quota::AddressesPerInterface => self.addresses_per_interface,
+            Quota::Ipv6CidrsPerVpc => self.ipv6_cidrs_per_vpc,
+            Quota::EgressOnlyInternetGateways => self.egress_only_internet_gateways,
+            Quota::PrefixLists => self.prefix_lists,
+            Quota::EntriesPerPrefixList => self.entries_per_prefix_list,
         }
     }
 }
@@ -144,6 +175,10 @@ impl Quota {
             Quota::Interfaces => "NetworkInterfaceLimitExceeded",
             Quota::InterfacesPerInstance => "AttachmentLimitExceeded",
             Quota::AddressesPerInterface => "PrivateIpAddressLimitExceeded",
+            Quota::Ipv6CidrsPerVpc => "CidrLimitExceeded",
+            Quota::EgressOnlyInternetGateways => "EgressOnlyInternetGatewayLimitExceeded",
+            Quota::PrefixLists => "PrefixListLimitExceeded",
+            Quota::EntriesPerPrefixList => "PrefixListMaxEntriesExceeded",
         }
     }
 }

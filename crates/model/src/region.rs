@@ -7,14 +7,16 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::egress_only_internet_gateway::EgressOnlyInternetGateway;
 use crate::id::{
-    AllocationId, Digits, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, RouteTableId,
-    SecurityGroupId, SubnetId, VpcId,
+    AllocationId, Digits, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
+    PrefixListId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
 };
 use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
 use crate::internet_gateway::InternetGateway;
 use crate::key_pair::KeyPair;
+use crate::prefix_list::PrefixList;
 use crate::quota::Quotas;
 use crate::route_table::RouteTable;
 use crate::security_group::SecurityGroup;
@@ -58,6 +60,11 @@ pub struct Region {
     pub(crate) interfaces: BTreeMap<InterfaceId, NetworkInterface>,
     pub(crate) key_pairs: BTreeMap<KeyPairId, KeyPair>,
     pub(crate) instances: BTreeMap<InstanceId, Instance>,
+    #[serde(default)]
+    pub(crate) egress_only_internet_gateways:
+        BTreeMap<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway>,
+    #[serde(default)]
+    pub(crate) prefix_lists: BTreeMap<PrefixListId, PrefixList>,
 }
 
 impl Region {
@@ -84,6 +91,8 @@ impl Region {
             interfaces: BTreeMap::new(),
             key_pairs: BTreeMap::new(),
             instances: BTreeMap::new(),
+            egress_only_internet_gateways: BTreeMap::new(),
+            prefix_lists: BTreeMap::new(),
         }
     }
 
@@ -145,6 +154,18 @@ impl Region {
     /// All instances, terminated ones that are not forgotten among them.
     pub fn instances(&self) -> &BTreeMap<InstanceId, Instance> {
         &self.instances
+    }
+
+    /// The egress-only internet gateways of all VPCs.
+    pub fn egress_only_internet_gateways(
+        &self,
+    ) -> &BTreeMap<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway> {
+        &self.egress_only_internet_gateways
+    }
+
+    /// All managed prefix lists.
+    pub fn prefix_lists(&self) -> &BTreeMap<PrefixListId, PrefixList> {
+        &self.prefix_lists
     }
 
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".

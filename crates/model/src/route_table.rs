@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault};
 use crate::id::{
-    InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId, RouteTableId, SubnetId, VpcId,
+    EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId,
+    RouteTableId, SubnetId, VpcId,
 };
 use crate::instance::InstanceState;
 use crate::quota::Quota;
@@ -17,7 +18,11 @@ use crate::subnet::Subnet;
 use crate::tag::{self, Tags};
 
 mod association;
+mod destination;
+mod gateway;
 mod route;
+
+pub use destination::{BadDestination, Destination};
 
 /// What the routers of some subnets of a VPC go by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +33,13 @@ pub struct RouteTable {
     pub vpc: VpcId,
     /// The subnets that use it explicitly.
     pub associations: BTreeMap<RouteTableAssociationId, SubnetId>,
+    /// The internet gateways whose packets into the VPC go by it.
+    #[serde(default)]
+    pub gateway_associations: BTreeMap<RouteTableAssociationId, InternetGatewayId>,
     /// Its tags.
     pub tags: Tags,
     /// At most one for each destination.
-    routes: BTreeMap<Ipv4Net, Route>,
+    routes: BTreeMap<Destination, Route>,
 }
 
 /// A way to some addresses. The longest matching prefix wins.
@@ -40,7 +48,7 @@ pub struct Route {
     /// The VPC of its table.
     pub vpc: VpcId,
     /// Where to, without host bits.
-    pub destination: Ipv4Net,
+    pub destination: Destination,
     /// By what.
     pub target: RouteTarget,
     /// How it came to be.
@@ -63,6 +71,8 @@ pub enum RouteTarget {
     },
     /// A network interface.
     Interface(InterfaceId),
+    /// An egress-only internet gateway.
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
 }
 
 /// What a route can be asked to lead to.
@@ -74,6 +84,8 @@ pub enum RouteVia {
     Instance(InstanceId),
     /// A network interface in the table's VPC.
     Interface(InterfaceId),
+    /// An egress-only internet gateway of the table's VPC, for IPv6.
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
 }
 
 /// How a route came to be, as EC2 shows it.
@@ -104,25 +116,27 @@ impl RouteTable {
     pub(crate) fn new(
         id: RouteTableId,
         vpc: VpcId,
-        cidrs: impl Iterator<Item = Ipv4Net>,
+        cidrs: impl Iterator<Item = IpNet>,
         tags: Tags,
     ) -> RouteTable {
-        let mut table = RouteTable { id, vpc, associations: BTreeMap::new(), tags, routes: BTreeMap::new() };
+        let (associations, gateway_associations) = (BTreeMap::new(), BTreeMap::new());
+        let routes = BTreeMap::new();
+        let mut table = RouteTable { id, vpc, associations, gateway_associations, tags, routes };
         cidrs.for_each(|cidr| table.add_local(cidr));
         table
     }
 
     /// Routes a CIDR block of the VPC to the VPC.
-    pub(crate) fn add_local(&mut self, cidr: Ipv4Net) {
-        self.insert(cidr, RouteTarget::Local, RouteOrigin::CreateRouteTable);
+    pub(crate) fn add_local(&mut self, cidr: IpNet) {
+        self.insert(cidr.into(), RouteTarget::Local, RouteOrigin::CreateRouteTable);
     }
 
     /// What [`RouteTable::add_local`] did, undone.
-    pub(crate) fn remove_local(&mut self, cidr: Ipv4Net) {
-        self.routes.remove(&cidr);
+    pub(crate) fn remove_local(&mut self, cidr: IpNet) {
+        self.routes.remove(&cidr.into());
     }
 
-    fn insert(&mut self, destination: Ipv4Net, target: RouteTarget, origin: RouteOrigin) {
+    fn insert(&mut self, destination: Destination, target: RouteTarget, origin: RouteOrigin) {
         self.routes.insert(destination, Route { vpc: self.vpc, destination, target, origin });
     }
 }
@@ -134,6 +148,14 @@ impl Region {
             .unwrap_or_else(|| &self.route_tables[&self.vpcs[&subnet.vpc].main_route_table])
     }
 
+    /// The routes of a table by CIDR block: prefix lists as their entries, but where a table has a route to the very
+    /// same block that one (VPC User Guide, "Route priority and prefix lists"). The longest matching prefix wins.
+    pub fn resolved_routes<'a>(&'a self, table: &'a RouteTable) -> BTreeMap<IpNet, &'a Route> {
+        // Prefix lists are the last destinations: from the last to the first, what wins overwrites.
+        let routes = table.routes.values().rev();
+        routes.flat_map(|route| self.cidrs_of(route.destination).map(move |cidr| (cidr, route))).collect()
+    }
+
     /// Whether a route of this region leads anywhere.
     pub fn route_state(&self, route: &Route) -> RouteState {
         let stands = match route.target {
@@ -143,6 +165,9 @@ impl Region {
             }
             RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface) => {
                 self.is_up(interface)
+            }
+            RouteTarget::EgressOnlyInternetGateway(id) => {
+                self.egress_only_internet_gateways.contains_key(&id)
             }
         };
         if stands { RouteState::Active } else { RouteState::Blackhole }
@@ -159,14 +184,15 @@ impl Region {
         self.quotas.allow(Quota::RouteTablesPerVpc, tables + 1)?;
 
         let id = self.draw();
-        let table = RouteTable::new(id, vpc, self.vpc(vpc)?.cidrs(), tags);
+        let table = RouteTable::new(id, vpc, self.vpc(vpc)?.all_cidrs(), tags);
         self.route_tables.insert(id, table);
         Ok(id)
     }
 
     pub(crate) fn delete_route_table(&mut self, id: RouteTableId) -> Result<(), Fault> {
         let table = self.route_table(id)?;
-        if !table.associations.is_empty() || self.vpc(table.vpc)?.main_route_table == id {
+        let associated = !table.associations.is_empty() || !table.gateway_associations.is_empty();
+        if associated || self.vpc(table.vpc)?.main_route_table == id {
             return Err(Dependency::RouteTable(id).into());
         }
 
@@ -190,6 +216,7 @@ impl fmt::Display for RouteTarget {
             RouteTarget::InternetGateway(id) => id.fmt(f),
             RouteTarget::Instance { instance, .. } => instance.fmt(f),
             RouteTarget::Interface(id) => id.fmt(f),
+            RouteTarget::EgressOnlyInternetGateway(id) => id.fmt(f),
         }
     }
 }

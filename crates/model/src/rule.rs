@@ -1,15 +1,15 @@
 //! The rules of security groups: what one of them allows.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::fault::InvalidValue;
-use crate::id::{SecurityGroupId, SecurityGroupRuleId};
+use crate::id::{PrefixListId, SecurityGroupId, SecurityGroupRuleId};
 use crate::tag::Tags;
 
 /// What one rule of a security group allows.
@@ -68,6 +68,8 @@ pub enum Protocol {
     Icmp,
     /// Any other, by its number.
     Number(u8),
+    /// "icmpv6", for IPv6.
+    Icmpv6,
 }
 
 /// A text that is not a protocol.
@@ -78,14 +80,20 @@ pub struct BadProtocol(pub String);
 /// Whom a rule allows to talk to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Peer {
-    /// Addresses.
+    /// IPv4 addresses.
     Cidr(Ipv4Net),
-    /// The private addresses of a group's members.
+    /// The private addresses, and the IPv6 addresses, of a group's members.
     Group(SecurityGroupId),
+    /// IPv6 addresses.
+    Cidr6(Ipv6Net),
+    /// The entries of a managed prefix list.
+    PrefixList(PrefixListId),
 }
 
-/// Every address.
+/// Every IPv4 address.
 pub(crate) const EVERYWHERE: Peer = Peer::Cidr(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+/// Every IPv6 address.
+pub(crate) const EVERYWHERE6: Peer = Peer::Cidr6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
 /// "Any" where EC2 takes a number.
 const ANY: i32 = -1;
 
@@ -102,7 +110,9 @@ impl Rule {
             return (from, to) == (0, i32::from(u16::MAX)) || from == ANY;
         };
         match self.protocol {
-            Protocol::Icmp => (from == ANY || from == first) && (to == ANY || to == second),
+            Protocol::Icmp | Protocol::Icmpv6 => {
+                (from == ANY || from == first) && (to == ANY || to == second)
+            }
             _ => from <= first && second <= to,
         }
     }
@@ -116,6 +126,7 @@ impl Protocol {
             Protocol::Icmp => Some(1),
             Protocol::Tcp => Some(6),
             Protocol::Udp => Some(17),
+            Protocol::Icmpv6 => Some(58),
             Protocol::Number(number) => Some(number),
         }
     }
@@ -127,6 +138,7 @@ impl From<u8> for Protocol {
             1 => Protocol::Icmp,
             6 => Protocol::Tcp,
             17 => Protocol::Udp,
+            58 => Protocol::Icmpv6,
             other => Protocol::Number(other),
         }
     }
@@ -149,12 +161,13 @@ impl Permission {
             (Protocol::All | Protocol::Number(_), _) => None,
             (Protocol::Tcp | Protocol::Udp, None) => return Err(InvalidValue::PortsMissing),
             (Protocol::Tcp | Protocol::Udp, Some((from, to))) => Some(port_range(from, to)?),
-            (Protocol::Icmp, None) => Some((ANY, ANY)),
-            (Protocol::Icmp, Some((kind, code))) => Some(icmp(kind, code)?),
+            (Protocol::Icmp | Protocol::Icmpv6, None) => Some((ANY, ANY)),
+            (Protocol::Icmp | Protocol::Icmpv6, Some((kind, code))) => Some(icmp(kind, code)?),
         };
         let peer = match self.peer {
             Peer::Cidr(cidr) => Peer::Cidr(cidr.trunc()),
-            group @ Peer::Group(_) => group,
+            Peer::Cidr6(cidr) => Peer::Cidr6(cidr.trunc()),
+            other @ (Peer::Group(_) | Peer::PrefixList(_)) => other,
         };
         match self.description {
             Some(description) if !is_plain(&description) => Err(InvalidValue::GroupDescription(description)),
@@ -194,13 +207,17 @@ impl fmt::Display for Permission {
         match self.peer {
             Peer::Cidr(cidr) => write!(f, "peer: {cidr}, ")?,
             Peer::Group(group) => write!(f, "peer: {group}, ")?,
+            Peer::Cidr6(cidr) => write!(f, "peer: {cidr}, ")?,
+            Peer::PrefixList(list) => write!(f, "peer: {list}, ")?,
         }
         match self.protocol {
             Protocol::All => f.write_str("ALL, ")?,
             protocol => write!(f, "{}, ", protocol.to_string().to_uppercase())?,
         }
         match (self.protocol, self.ports) {
-            (Protocol::Icmp, Some((kind, code))) => write!(f, "type: {kind}, code: {code}, ")?,
+            (Protocol::Icmp | Protocol::Icmpv6, Some((kind, code))) => {
+                write!(f, "type: {kind}, code: {code}, ")?
+            }
             (_, Some((from, to))) => write!(f, "from port: {from}, to port: {to}, ")?,
             (_, None) => {}
         }
@@ -215,6 +232,7 @@ impl fmt::Display for Protocol {
             Protocol::Tcp => f.pad("tcp"),
             Protocol::Udp => f.pad("udp"),
             Protocol::Icmp => f.pad("icmp"),
+            Protocol::Icmpv6 => f.pad("icmpv6"),
             Protocol::Number(number) => number.fmt(f),
         }
     }
@@ -229,7 +247,7 @@ impl FromStr for Protocol {
             "tcp" => Ok(Protocol::Tcp),
             "udp" => Ok(Protocol::Udp),
             "icmp" => Ok(Protocol::Icmp),
-            "icmpv6" => Ok(Protocol::Number(58)),
+            "icmpv6" => Ok(Protocol::Icmpv6),
             number => number.parse().map(u8::into).map_err(|_| BadProtocol(text.to_owned())),
         }
     }
@@ -262,7 +280,8 @@ mod tests {
             ("17", Protocol::Udp, "udp"),
             ("1", Protocol::Icmp, "icmp"),
             ("50", Protocol::Number(50), "50"),
-            ("icmpv6", Protocol::Number(58), "58"),
+            ("icmpv6", Protocol::Icmpv6, "icmpv6"),
+            ("58", Protocol::Icmpv6, "icmpv6"),
         ] {
             assert_eq!(text.parse(), Ok(protocol));
             assert_eq!(protocol.to_string(), printed);
@@ -293,6 +312,9 @@ mod tests {
         assert!(
             echo.covers(1, Some((8, 0))) && echo.covers(1, Some((8, 9))) && !echo.covers(1, Some((0, 0)))
         );
+        let unreachable = rule("58", Some((1, -1)));
+        assert!(unreachable.covers(58, Some((1, 4))) && !unreachable.covers(58, Some((2, 0))));
+        assert!(rule("icmpv6", None).covers(58, Some((128, 0))) && !any.covers(58, Some((8, 0))));
         assert!(needed.covers(1, Some((3, 4))) && !needed.covers(1, Some((3, 1))) && !needed.covers(1, None));
     }
 

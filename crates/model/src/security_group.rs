@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{SecurityGroupId, SecurityGroupRuleId, VpcId};
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
-use crate::rule::{Direction, EVERYWHERE, Peer, Permission, Rule, is_plain};
+use crate::rule::{Direction, EVERYWHERE, EVERYWHERE6, Peer, Permission, Rule, is_plain};
 use crate::tag::{self, Tags};
 
 /// A set of rules that interfaces are members of. What no rule of any of its groups allows, an interface neither
@@ -102,7 +103,10 @@ impl Region {
         self.quotas.allow(Quota::SecurityGroups, self.security_groups.len() + 1)?;
 
         let id = self.draw();
-        let rules = vec![Permission::all(EVERYWHERE).into_rule(self.draw(), Direction::Egress)];
+        let mut rules = vec![Permission::all(EVERYWHERE).into_rule(self.draw(), Direction::Egress)];
+        if !self.vpc(vpc)?.ipv6.is_empty() {
+            rules.push(Permission::all(EVERYWHERE6).into_rule(self.draw(), Direction::Egress));
+        }
         self.security_groups.insert(id, SecurityGroup { id, vpc, name, description, tags, rules });
         Ok(id)
     }
@@ -124,8 +128,8 @@ impl Region {
             return Err(Fault::PermissionDuplicate(permission));
         }
 
-        let same_way = group.rules.iter().filter(|rule| rule.direction == direction).count();
-        self.quotas.allow(Quota::RulesPerGroup, same_way + 1)?;
+        let same_way = group.rules.iter().filter(|rule| rule.direction == direction).map(|rule| rule.peer);
+        self.allow_rules(same_way.chain([permission.peer]))?;
 
         let rule = permission.into_rule(self.draw(), direction);
         let rule_id = rule.id;
@@ -178,6 +182,44 @@ impl Region {
 
         self.security_groups.remove(&id);
         Ok(())
+    }
+
+    /// Whether one direction of a group can have rules about these peers: IPv4 and IPv6 are counted apart, a group
+    /// counts for both, a prefix list with the most entries that it can have.
+    pub(crate) fn allow_rules(&self, peers: impl Iterator<Item = Peer>) -> Result<(), Fault> {
+        let (mut v4, mut v6) = (0, 0);
+        for peer in peers {
+            match peer {
+                Peer::Cidr(_) => v4 += 1,
+                Peer::Cidr6(_) => v6 += 1,
+                Peer::Group(_) => (v4, v6) = (v4 + 1, v6 + 1),
+                Peer::PrefixList(list) => {
+                    let list = self.prefix_list(list)?;
+                    match list.family {
+                        AddressFamily::Ipv4 => v4 += list.max_entries as usize,
+                        AddressFamily::Ipv6 => v6 += list.max_entries as usize,
+                    }
+                }
+            }
+        }
+        self.quotas.allow(Quota::RulesPerGroup, v4.max(v6))
+    }
+
+    /// Gives the groups of a VPC that has got IPv6 the rule that lets it out, where nobody changed the rules that
+    /// they let out by (VPC User Guide, "Security groups for your VPC").
+    pub(crate) fn let_ipv6_out(&mut self, vpc: VpcId) {
+        let untouched = |group: &&SecurityGroup| {
+            let out = group.rules.iter().filter(|rule| rule.direction == Direction::Egress);
+            let to_everywhere = group.rule_of(Direction::Egress, &Permission::all(EVERYWHERE));
+            group.vpc == vpc && to_everywhere.is_some() && out.count() == 1
+        };
+        let groups: Vec<_> = self.security_groups.values().filter(untouched).map(|group| group.id).collect();
+        for group in groups {
+            let rule = Permission::all(EVERYWHERE6).into_rule(self.draw(), Direction::Egress);
+            if let Some(group) = self.security_groups.get_mut(&group) {
+                group.rules.push(rule);
+            }
+        }
     }
 
     /// A rule of any group.
@@ -314,6 +356,12 @@ mod tests {
         };
         let rules: Vec<_> = (0..60).map(|n| network.apply(port(n))).collect();
         assert_eq!(network.refused(port(60)).code(), "RulesPerSecurityGroupLimitExceeded");
+
+        let v6 = Permission { protocol: Protocol::Icmpv6, ports: None, ..Permission::all(EVERYWHERE6) };
+        network.apply(Change::AuthorizeSecurityGroup { group, direction: Direction::Ingress, rule: v6 });
+        let member = Permission::all(Peer::Group(group));
+        let both = Change::AuthorizeSecurityGroup { group, direction: Direction::Ingress, rule: member };
+        assert_eq!(network.refused(both).code(), "RulesPerSecurityGroupLimitExceeded");
 
         let Applied::SecurityGroupRule(rule) = rules[7] else { panic!() };
         let describe = |description: Option<&str>| Change::UpdateSecurityGroupRuleDescription {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
@@ -11,6 +11,10 @@ use crate::id::{SubnetId, VpcId};
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
+
+mod ipv6;
+
+pub use ipv6::{SubnetIpv6Attribute, SubnetIpv6CidrBlock};
 
 /// A part of a VPC that shares a route table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,15 @@ pub struct Subnet {
     /// Whether instances that are launched in it get a public address if they do not say otherwise.
     #[serde(default)] // Older snapshots lack it.
     pub map_public_ip_on_launch: bool,
+    /// Its IPv6 addresses.
+    #[serde(default)]
+    pub ipv6: Option<SubnetIpv6CidrBlock>,
+    /// Whether new interfaces get an IPv6 address if they do not say otherwise.
+    #[serde(default)]
+    pub assign_ipv6_address_on_creation: bool,
+    /// Whether its resolver makes IPv6 addresses for names that have none (RFC 6147).
+    #[serde(default)]
+    pub enable_dns64: bool,
     /// Its tags.
     pub tags: Tags,
 }
@@ -39,6 +52,11 @@ impl Subnet {
     /// The five addresses that no interface can have (VPC User Guide, "Subnet CIDR blocks").
     pub fn reserved(&self) -> [Ipv4Addr; 5] {
         cidr_pool::reserved(self.cidr)
+    }
+
+    /// Its CIDR blocks of both families.
+    pub(crate) fn cidrs(&self) -> impl Iterator<Item = IpNet> {
+        std::iter::once(self.cidr.into()).chain(self.ipv6.map(|block| block.cidr.into()))
     }
 }
 
@@ -55,19 +73,29 @@ impl Region {
         tags: Tags,
     ) -> Result<SubnetId, Fault> {
         let cidr = cidr.trunc();
-        if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !self.vpc(vpc)?.contains(cidr) {
-            return Err(Fault::SubnetRange(cidr));
+        if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !self.vpc(vpc)?.contains(cidr.into()) {
+            return Err(Fault::SubnetRange(cidr.into()));
         }
         if self.subnets_of(vpc).any(|subnet| cidr_pool::overlap(subnet.cidr, cidr)) {
-            return Err(Fault::SubnetConflict(cidr));
+            return Err(Fault::SubnetConflict(cidr.into()));
         }
         let availability_zone = self.availability_zone(availability_zone)?;
         tag::check(&tags)?;
         self.quotas.allow(Quota::SubnetsPerVpc, self.subnets_of(vpc).count() + 1)?;
 
         let id = self.draw();
-        let map_public_ip_on_launch = false;
-        self.subnets.insert(id, Subnet { id, vpc, cidr, availability_zone, map_public_ip_on_launch, tags });
+        let subnet = Subnet {
+            id,
+            vpc,
+            cidr,
+            availability_zone,
+            map_public_ip_on_launch: false,
+            ipv6: None,
+            assign_ipv6_address_on_creation: false,
+            enable_dns64: false,
+            tags,
+        };
+        self.subnets.insert(id, subnet);
         Ok(id)
     }
 

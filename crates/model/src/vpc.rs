@@ -3,7 +3,7 @@
 use std::iter;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
@@ -16,6 +16,7 @@ use crate::security_group::SecurityGroup;
 use crate::tag::{self, Tags};
 
 mod cidr;
+mod ipv6;
 
 /// A network of its own: addresses of one VPC mean nothing in another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +35,20 @@ pub struct Vpc {
     pub main_association: RouteTableAssociationId,
     /// The group of interfaces that are given none.
     pub default_security_group: SecurityGroupId,
+    /// Its IPv6 CIDR blocks, oldest first.
+    #[serde(default)]
+    pub ipv6: Vec<VpcIpv6CidrBlock>,
     /// Its tags.
     pub tags: Tags,
+}
+
+/// An IPv6 CIDR block of a VPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcIpv6CidrBlock {
+    /// What ties it to the VPC.
+    pub association: VpcCidrAssociationId,
+    /// A /56, without host bits.
+    pub cidr: Ipv6Net,
 }
 
 /// What ties a CIDR block to a VPC.
@@ -59,9 +72,14 @@ impl Vpc {
         iter::once(primary).chain(self.secondary_cidrs.iter().copied())
     }
 
+    /// Its CIDR blocks of both families.
+    pub(crate) fn all_cidrs(&self) -> impl Iterator<Item = IpNet> {
+        self.cidrs().map(IpNet::from).chain(self.ipv6.iter().map(|block| block.cidr.into()))
+    }
+
     /// Whether all of `cidr` lies in one of its CIDR blocks.
-    pub(crate) fn contains(&self, cidr: Ipv4Net) -> bool {
-        self.cidrs().any(|own| own.contains(&cidr))
+    pub(crate) fn contains(&self, cidr: IpNet) -> bool {
+        self.all_cidrs().any(|own| own.contains(&cidr))
     }
 
     /// Where the VPC's resolver answers: the second address above that of its primary CIDR block.
@@ -77,14 +95,14 @@ impl Region {
 
     pub(crate) fn create_vpc(&mut self, cidr: Ipv4Net, tags: Tags) -> Result<VpcId, Fault> {
         if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !is_usable(cidr.network()) {
-            return Err(Fault::VpcRange(cidr));
+            return Err(Fault::VpcRange(cidr.into()));
         }
         tag::check(&tags)?;
         self.quotas.allow(Quota::Vpcs, self.vpcs.len() + 1)?;
 
         let cidr = cidr.trunc();
         let id = self.draw();
-        let table = RouteTable::new(self.draw(), id, iter::once(cidr), Tags::new());
+        let table = RouteTable::new(self.draw(), id, iter::once(cidr.into()), Tags::new());
         let group = SecurityGroup::default_of(id, self);
         let vpc = Vpc {
             id,
@@ -94,6 +112,7 @@ impl Region {
             main_route_table: table.id,
             main_association: self.draw(),
             default_security_group: group.id,
+            ipv6: Vec::new(),
             tags,
         };
         self.route_tables.insert(table.id, table);
@@ -107,6 +126,7 @@ impl Region {
         let (main, default) = (vpc.main_route_table, vpc.default_security_group);
         let in_use = self.subnets_of(id).next().is_some()
             || self.internet_gateway_of(id).is_some()
+            || self.egress_only_internet_gateway_of(id).is_some()
             || self.route_tables.values().any(|table| table.vpc == id && table.id != main)
             || self.security_groups.values().any(|group| group.vpc == id && group.id != default);
         if in_use {
@@ -143,7 +163,7 @@ mod tests {
 
         let table = &region.route_tables()[&vpc.main_route_table];
         let routes: Vec<_> = table.routes().map(|route| (route.destination, route.target)).collect();
-        assert_eq!((table.vpc, routes), (id, vec![(vpc.cidr, RouteTarget::Local)]));
+        assert_eq!((table.vpc, routes), (id, vec![(vpc.cidr.into(), RouteTarget::Local)]));
 
         let group = &region.security_groups()[&vpc.default_security_group];
         let rules: Vec<_> = group.rules().map(|rule| (rule.direction, rule.protocol, rule.peer)).collect();
@@ -170,7 +190,7 @@ mod tests {
             "0.1.0.0/16",
         ] {
             let fault = region.apply(Change::CreateVpc { cidr: cidr(text), tags: tags("x") }).unwrap_err();
-            assert_eq!((fault.code(), fault), ("InvalidVpc.Range", Fault::VpcRange(cidr(text))));
+            assert_eq!((fault.code(), fault), ("InvalidVpc.Range", Fault::VpcRange(cidr(text).into())));
         }
     }
 

@@ -33,7 +33,11 @@ impl Pool {
                 reason: "It is not in the pool.".to_owned(),
             });
         }
-        if taken(transaction).contains(&asked) { Err(Fault::AddressInUse(asked).into()) } else { Ok(asked) }
+        if taken(transaction).contains(&asked) {
+            Err(Fault::AddressInUse(asked.into()).into())
+        } else {
+            Ok(asked)
+        }
     }
 
     /// How many addresses no region has, counted to `most`.

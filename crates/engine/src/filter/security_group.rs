@@ -38,13 +38,14 @@ impl Rules {
     ) -> Rules {
         let groups = interface.groups.iter().filter_map(|id| region.security_groups().get(id));
         let rules = groups.flat_map(|group| {
-            group.rules().filter(move |rule| rule.direction == direction).map(|rule| Compiled {
-                group: group.id,
-                rule: rule.clone(),
-                peer: match rule.peer {
+            group.rules().filter(move |rule| rule.direction == direction).filter_map(|rule| {
+                let peer = match rule.peer {
                     Peer::Cidr(cidr) => PeerSet::Cidr(cidr),
                     Peer::Group(id) => PeerSet::Members(id, members(region, id)),
-                },
+                    // Packets are IPv4: these allow none of them.
+                    Peer::Cidr6(_) | Peer::PrefixList(_) => return None,
+                };
+                Some(Compiled { group: group.id, rule: rule.clone(), peer })
             })
         });
         Rules(rules.collect())

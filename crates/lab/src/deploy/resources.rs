@@ -159,7 +159,11 @@ impl Maker<'_> {
             ("InstanceId", node) => RouteVia::Instance(node.value("the id of an instance")?),
             (_, node) => RouteVia::Interface(node.value("the id of a network interface")?),
         };
-        self.apply(properties, &node.place, Change::CreateRoute { table, destination, target })?;
+        self.apply(
+            properties,
+            &node.place,
+            Change::CreateRoute { table, destination: destination.into(), target },
+        )?;
         Ok(PhysicalId::Route { table, destination })
     }
 

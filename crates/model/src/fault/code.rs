@@ -57,6 +57,14 @@ impl Fault {
             Fault::OperationNotPermitted(_) => "OperationNotPermitted",
             Fault::LimitExceeded(quota) => quota.code(),
             Fault::InvalidParameterValue(_) => "InvalidParameterValue",
+            Fault::SubnetCidrAssociationNotFound(_) => "InvalidSubnetCidrBlockAssociationID.NotFound",
+            Fault::SubnetCidrInUse { .. } => "InvalidCidrBlock.InUse",
+            Fault::Ipv6NotSupported(_) | Fault::PrefixListEntriesAndSize => "InvalidParameterCombination",
+            Fault::EgressOnlyInternetGatewayNotFound(_) => "InvalidGatewayID.NotFound",
+            Fault::GatewayAlreadyAssociated { .. } => "Resource.AlreadyAssociated",
+            Fault::PrefixListNotFound(_) => "InvalidPrefixListID.NotFound",
+            Fault::PrefixListVersionMismatch { .. } => "PrefixListVersionMismatch",
+            Fault::PrefixListVersionNotFound { .. } => "InvalidPrefixListVersion.NotFound",
         }
     }
 }

@@ -1,24 +1,26 @@
 //! What is wrong with a value that EC2 answers `InvalidParameterValue` to.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::id::{
-    InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SubnetId, VpcId,
+    EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId,
+    RouteTableId, SecurityGroupId, SubnetId, VpcId,
 };
+use crate::prefix_list::AddressFamily;
+use crate::route_table::Destination;
 
 /// What is wrong with a value that EC2 answers `InvalidParameterValue` to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidValue {
     /// A private address outside its subnet.
     #[error("Address {0} does not fall within the subnet's address range")]
-    AddressOutsideSubnet(Ipv4Addr),
+    AddressOutsideSubnet(IpAddr),
     /// One of the five addresses that EC2 keeps.
     #[error("Address {0} is in subnet's reserved address range")]
-    AddressReserved(Ipv4Addr),
+    AddressReserved(IpAddr),
     /// The interface does not have this private address.
     #[error(
         "Value ({address}) for parameter privateIpAddress is invalid. {interface} does not have this address."
@@ -27,7 +29,7 @@ pub enum InvalidValue {
         /// The interface.
         interface: InterfaceId,
         /// The address that was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// A zone that is not one of the region.
     #[error(
@@ -72,16 +74,16 @@ pub enum InvalidValue {
         "The destination CIDR block {0} is equal to or more specific than one of this VPC's CIDR blocks. This \
          route can target only an interface or an instance."
     )]
-    RouteInsideVpc(Ipv4Net),
+    RouteInsideVpc(Destination),
     /// A route inside the VPC whose destination is not a whole subnet.
     #[error(
         "The destination CIDR block {0} is more specific than one of this VPC's CIDR blocks and does not match \
          a subnet's CIDR block."
     )]
-    RouteNotToSubnet(Ipv4Net),
+    RouteNotToSubnet(Destination),
     /// A route to addresses that EC2 uses itself.
     #[error("The destination CIDR block {0} is reserved for use by AWS services.")]
-    RouteReserved(Ipv4Net),
+    RouteReserved(Destination),
     /// A group name that EC2 uses itself.
     #[error("Cannot use reserved security group name: {0}")]
     GroupNameReserved(String),
@@ -156,11 +158,11 @@ pub enum InvalidValue {
         /// The table.
         table: RouteTableId,
         /// Where the route leads.
-        destination: Ipv4Net,
+        destination: Destination,
     },
     /// A route that is to be replaced and is not there.
     #[error("There is no route defined for '{0}' in the route table. Use CreateRoute instead.")]
-    RouteMissing(Ipv4Net),
+    RouteMissing(Destination),
     /// An interface that cannot be deleted while it is attached.
     #[error("Network interface '{0}' is currently in use.")]
     InterfaceInUse(InterfaceId),
@@ -194,11 +196,90 @@ pub enum InvalidValue {
     },
     /// A private address that is named twice.
     #[error("The same private address may not be specified multiple times: {0}")]
-    AddressRepeated(Ipv4Addr),
+    AddressRepeated(IpAddr),
     /// An interface's description that is longer than 255 characters.
     #[error("Value for parameter description is invalid. It must be at most 255 characters in length.")]
     InterfaceDescription,
     /// A key pair's name that is empty, longer than 255 characters, or has others than ASCII.
     #[error("Value ({0}) for parameter keyName is invalid. Up to 255 ASCII characters are allowed.")]
     KeyName(String),
+    /// IPv6 addresses for an interface, or an attribute about them, in a subnet that has none.
+    #[error("The subnet '{0}' does not have an IPv6 CIDR block.")]
+    SubnetWithoutIpv6(SubnetId),
+    /// A second IPv6 CIDR block for a subnet.
+    #[error("The subnet '{0}' already has an IPv6 CIDR block.")]
+    SubnetHasIpv6(SubnetId),
+    /// A time after which connections of an interface are forgotten that EC2 does not allow.
+    #[error(
+        "Value ({value}) for parameter {parameter} is invalid. Specify a number between {least} and {most}."
+    )]
+    TrackingTimeout {
+        /// EC2's name for the time.
+        parameter: &'static str,
+        /// As asked, in seconds.
+        value: u32,
+        /// The shortest, in seconds.
+        least: u32,
+        /// The longest, in seconds.
+        most: u32,
+    },
+    /// The VPC has an egress-only internet gateway already.
+    #[error("Network {0} already has an egress-only internet gateway attached")]
+    NetworkHasEgressOnlyGateway(VpcId),
+    /// A route to an egress-only internet gateway of another VPC.
+    #[error("route table {table} and network gateway {gateway} belong to different networks")]
+    TableAndEgressOnlyGatewayApart {
+        /// The table.
+        table: RouteTableId,
+        /// The gateway.
+        gateway: EgressOnlyInternetGatewayId,
+    },
+    /// A route for IPv4 to an egress-only internet gateway.
+    #[error(
+        "The destination {0} cannot be routed to an egress-only internet gateway, which is for IPv6 only."
+    )]
+    RouteNotIpv6(Destination),
+    /// A route that a gateway's route table cannot have.
+    #[error(
+        "The route to {destination} cannot be in route table {table}, which is associated with a gateway: only whole \
+         subnets of the VPC, and only by an interface or an instance."
+    )]
+    GatewayRoute {
+        /// The table.
+        table: RouteTableId,
+        /// Where the route leads.
+        destination: Destination,
+    },
+    /// A prefix list's name that is empty, longer than 255 characters, or AWS's.
+    #[error(
+        "Value ({0}) for parameter PrefixListName is invalid. Up to 255 characters that do not begin with \
+         com.amazonaws are allowed."
+    )]
+    PrefixListName(String),
+    /// A size that a prefix list cannot have.
+    #[error("Value ({0}) for parameter MaxEntries is invalid.")]
+    PrefixListMaxEntries(u32),
+    /// More entries than a prefix list was made for.
+    #[error("The prefix list cannot have more than {0} entries.")]
+    PrefixListFull(u32),
+    /// An entry of another address family than the prefix list's.
+    #[error("The CIDR {cidr} is not of the prefix list's address family {family}.")]
+    EntryFamily {
+        /// The entry.
+        cidr: IpNet,
+        /// The list's family.
+        family: AddressFamily,
+    },
+    /// An entry that is there already, or named twice.
+    #[error("The prefix list already has an entry for {0}.")]
+    EntryRepeated(IpNet),
+    /// An entry that is not there.
+    #[error("The prefix list has no entry for {0}.")]
+    EntryMissing(IpNet),
+    /// An entry's description that is longer than 255 characters.
+    #[error("Value for parameter Description is invalid. It must be at most 255 characters in length.")]
+    EntryDescription,
+    /// Entries that are to be changed, or an old version to be restored, without saying of which version.
+    #[error("The current version of the prefix list must be specified.")]
+    PrefixListVersionNeeded,
 }

@@ -6,7 +6,7 @@ use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, VpcId};
 use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data};
-use crate::interface::{Attachment, NewInterface, PlannedInterface};
+use crate::interface::{Attachment, NetworkInterface, NewInterface, PlannedInterface, check_type};
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -118,6 +118,9 @@ impl Region {
             }
         };
         let planned = self.plan_interfaces(&launch)?;
+        if planned.iter().flatten().any(|interface| self.has_ipv6(interface)) {
+            check_type(&launch.instance_type)?;
+        }
 
         let reservation = self.draw();
         let mut instances = Vec::new();
@@ -216,6 +219,13 @@ impl Region {
         };
         let LaunchInterface { device_index, delete_on_termination, .. } = *asked;
         Ok(Planned { device_index, delete_on_termination, source })
+    }
+
+    fn has_ipv6(&self, planned: &Planned) -> bool {
+        match &planned.source {
+            PlannedSource::New { interface, .. } => !interface.ipv6_addresses.is_empty(),
+            PlannedSource::Existing(id) => self.interfaces.get(id).is_some_and(NetworkInterface::has_ipv6),
+        }
     }
 
     /// Whether all interfaces are in one VPC and one availability zone, and none is named twice.
@@ -336,11 +346,11 @@ mod tests {
             let address = Ipv4Addr::new(10, 0, 1, last);
             assert_eq!(
                 network.refused(Change::RunInstances(at(&network, [1, last]))),
-                InvalidValue::AddressReserved(address).into()
+                InvalidValue::AddressReserved(address.into()).into()
             );
         }
         let outside = network.refused(Change::RunInstances(at(&network, [2, 4])));
-        assert_eq!(outside, InvalidValue::AddressOutsideSubnet(Ipv4Addr::new(10, 0, 2, 4)).into());
+        assert_eq!(outside, InvalidValue::AddressOutsideSubnet(Ipv4Addr::new(10, 0, 2, 4).into()).into());
         let (_, next) = made(network.launch(), &mut network);
         assert_eq!(next.private_ip, Ipv4Addr::new(10, 0, 1, 5), "what was asked for is not free");
     }

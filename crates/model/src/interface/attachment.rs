@@ -29,6 +29,9 @@ impl Region {
         {
             return Err(Fault::ZonesApart);
         }
+        if interface.has_ipv6() {
+            self.check_knows_ipv6(instance)?;
+        }
         self.quotas.allow(Quota::InterfacesPerInstance, to.interfaces.len() + 1)?;
         let place = self.device_indexes(instance).filter(|&taken| taken < device_index).count();
 

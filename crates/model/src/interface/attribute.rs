@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{AttachmentId, InterfaceId, SecurityGroupId};
+use crate::interface::ConnectionTracking;
 use crate::interface::request::check_description;
 use crate::region::Region;
 
@@ -23,6 +24,8 @@ pub enum InterfaceAttribute {
         /// Whether it goes.
         delete: bool,
     },
+    /// For how long its security groups remember connections.
+    ConnectionTracking(ConnectionTracking),
 }
 
 impl Region {
@@ -41,6 +44,10 @@ impl Region {
                 check_description(&description)?;
                 InterfaceAttribute::Description(description)
             }
+            InterfaceAttribute::ConnectionTracking(tracking) => {
+                tracking.check()?;
+                InterfaceAttribute::ConnectionTracking(tracking)
+            }
             other => other,
         };
         let interface = self.interfaces.get_mut(&id).ok_or(Fault::InterfaceNotFound(id))?;
@@ -48,6 +55,7 @@ impl Region {
             InterfaceAttribute::Groups(groups) => interface.groups = groups,
             InterfaceAttribute::SourceDestCheck(check) => interface.source_dest_check = check,
             InterfaceAttribute::Description(description) => interface.description = description,
+            InterfaceAttribute::ConnectionTracking(tracking) => interface.connection_tracking = tracking,
             InterfaceAttribute::DeleteOnTermination { attachment, delete } => {
                 let own = interface.attachment.as_mut().filter(|own| own.id == attachment);
                 own.ok_or(Fault::AttachmentNotFound(attachment))?.delete_on_termination = delete;

@@ -76,7 +76,9 @@ impl Region {
                 return Err(InvalidValue::AddressPrimary { interface: id, address }.into());
             }
             if !interface.secondary_ips.contains(&address) {
-                return Err(InvalidValue::AddressNotOfInterface { interface: id, address }.into());
+                return Err(
+                    InvalidValue::AddressNotOfInterface { interface: id, address: address.into() }.into()
+                );
             }
         }
 
@@ -97,7 +99,7 @@ impl Region {
 fn once_each(addresses: &[Ipv4Addr]) -> Result<(), InvalidValue> {
     for (at, address) in addresses.iter().enumerate() {
         if addresses[..at].contains(address) {
-            return Err(InvalidValue::AddressRepeated(*address));
+            return Err(InvalidValue::AddressRepeated((*address).into()));
         }
     }
     Ok(())

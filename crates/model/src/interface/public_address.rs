@@ -136,9 +136,9 @@ mod tests {
         let again = network.refused(assign(interface, SECOND));
         assert_eq!(again, NotPermitted::PublicAddress(interface).into());
         let (_, other) = launched(&mut network, &[Some(true)]);
-        assert_eq!(network.refused(assign(other, FIRST)), Fault::AddressInUse(FIRST));
+        assert_eq!(network.refused(assign(other, FIRST)), Fault::AddressInUse(FIRST.into()));
         let taken = Change::AllocateAddress { public_ip: FIRST, tags: crate::Tags::new() };
-        assert_eq!(network.refused(taken), Fault::AddressInUse(FIRST));
+        assert_eq!(network.refused(taken), Fault::AddressInUse(FIRST.into()));
 
         network.apply(set(instance, InstanceState::Running));
         network.apply(Change::StopInstance { instance, time: 1 });

@@ -1,13 +1,13 @@
 //! Making network interfaces.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{InterfaceId, SecurityGroupId, SubnetId, VpcId};
-use crate::interface::{Attachment, NetworkInterface};
+use crate::interface::{Attachment, ConnectionTracking, NetworkInterface};
 use crate::mac::MacAddress;
 use crate::quota::Quota;
 use crate::region::Region;
@@ -30,6 +30,21 @@ pub struct NewInterface {
     pub description: String,
     /// Its tags.
     pub tags: Tags,
+    /// Its IPv6 addresses; as the subnet says if nothing is asked for.
+    #[serde(default)]
+    pub ipv6: Option<Ipv6Addresses>,
+    /// For how long its security groups remember connections.
+    #[serde(default)]
+    pub connection_tracking: ConnectionTracking,
+}
+
+/// IPv6 addresses to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ipv6Addresses {
+    /// So many, the lowest free ones of the subnet.
+    Count(u32),
+    /// These.
+    These(Vec<Ipv6Addr>),
 }
 
 /// Secondary private addresses to be.
@@ -47,6 +62,7 @@ pub(crate) struct PlannedInterface {
     pub(crate) vpc: VpcId,
     private_ip: Ipv4Addr,
     secondary_ips: Vec<Ipv4Addr>,
+    pub(crate) ipv6_addresses: Vec<Ipv6Addr>,
     groups: Vec<SecurityGroupId>,
     new: NewInterface,
 }
@@ -64,13 +80,16 @@ impl NewInterface {
             source_dest_check: true,
             description: String::new(),
             tags: Tags::new(),
+            ipv6: None,
+            connection_tracking: ConnectionTracking::default(),
         }
     }
 
     /// Whether only one interface can be like this.
     pub(crate) fn asks_for_addresses(&self) -> bool {
         let these = matches!(&self.secondary, SecondaryAddresses::These(these) if !these.is_empty());
-        self.private_ip.is_some() || these
+        let these6 = matches!(&self.ipv6, Some(Ipv6Addresses::These(these)) if !these.is_empty());
+        self.private_ip.is_some() || these || these6
     }
 }
 
@@ -110,9 +129,13 @@ impl Region {
                 (first, (0..*count).map(|_| pool.take(subnet, None)).collect::<Result<_, _>>()?)
             }
         };
+        let on_creation = Ipv6Addresses::Count(subnet.assign_ipv6_address_on_creation.into());
+        let ipv6 = new.ipv6.as_ref().unwrap_or(&on_creation);
+        let ipv6_addresses = self.take_ipv6_addresses(subnet, 0, ipv6, pool)?;
+        new.connection_tracking.check()?;
         check_description(&new.description)?;
         tag::check(&new.tags)?;
-        Ok(PlannedInterface { vpc: subnet.vpc, private_ip, secondary_ips, groups, new })
+        Ok(PlannedInterface { vpc: subnet.vpc, private_ip, secondary_ips, ipv6_addresses, groups, new })
     }
 
     pub(crate) fn insert_interface(
@@ -122,7 +145,7 @@ impl Region {
         attachment: Option<Attachment>,
         associate_public_ip: bool,
     ) {
-        let PlannedInterface { vpc, private_ip, secondary_ips, groups, new } = planned;
+        let PlannedInterface { vpc, private_ip, secondary_ips, ipv6_addresses, groups, new } = planned;
         let interface = NetworkInterface {
             id,
             subnet: new.subnet,
@@ -130,9 +153,11 @@ impl Region {
             mac: MacAddress::of(id),
             private_ip,
             secondary_ips,
+            ipv6_addresses,
             groups,
             source_dest_check: new.source_dest_check,
             description: new.description,
+            connection_tracking: new.connection_tracking,
             attachment,
             associate_public_ip,
             public_ip: None,

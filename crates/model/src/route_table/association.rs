@@ -1,7 +1,7 @@
 //! Which subnet, or which VPC, uses which route table.
 
 use crate::fault::{Fault, InvalidValue};
-use crate::id::{RouteTableAssociationId, RouteTableId, SubnetId, VpcId};
+use crate::id::{InternetGatewayId, RouteTableAssociationId, RouteTableId, SubnetId, VpcId};
 use crate::region::Region;
 use crate::route_table::RouteTable;
 
@@ -11,6 +11,8 @@ enum User {
     Subnet { subnet: SubnetId, table: RouteTableId },
     /// A VPC whose main table this is.
     Vpc(VpcId),
+    /// An internet gateway whose packets into the VPC go by this table.
+    Gateway { gateway: InternetGatewayId, table: RouteTableId },
 }
 
 impl Region {
@@ -45,6 +47,11 @@ impl Region {
                 self.untie(old, association);
                 Ok(self.tie(table, subnet))
             }
+            User::Gateway { gateway, table: old } => {
+                self.check_gateway_table(table, gateway)?;
+                self.untie(old, association);
+                Ok(self.tie_gateway(table, gateway))
+            }
             User::Vpc(vpc) => {
                 let id = self.draw();
                 if let Some(vpc) = self.vpcs.get_mut(&vpc) {
@@ -60,7 +67,7 @@ impl Region {
         association: RouteTableAssociationId,
     ) -> Result<(), Fault> {
         match self.user_of(association)? {
-            User::Subnet { table, .. } => {
+            User::Subnet { table, .. } | User::Gateway { table, .. } => {
                 self.untie(table, association);
                 Ok(())
             }
@@ -79,7 +86,13 @@ impl Region {
             Some(User::Subnet { subnet, table: table.id })
         });
         let of_vpc = || self.vpcs.values().find(|vpc| vpc.main_association == association);
-        let user = of_subnet.or_else(|| of_vpc().map(|vpc| User::Vpc(vpc.id)));
+        let of_gateway = || {
+            self.route_tables.values().find_map(|table| {
+                let &gateway = table.gateway_associations.get(&association)?;
+                Some(User::Gateway { gateway, table: table.id })
+            })
+        };
+        let user = of_subnet.or_else(of_gateway).or_else(|| of_vpc().map(|vpc| User::Vpc(vpc.id)));
         user.ok_or(Fault::RouteTableAssociationNotFound(association))
     }
 
@@ -94,6 +107,7 @@ impl Region {
     fn untie(&mut self, table: RouteTableId, association: RouteTableAssociationId) {
         if let Some(table) = self.route_tables.get_mut(&table) {
             table.associations.remove(&association);
+            table.gateway_associations.remove(&association);
         }
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::{
-    AllocationId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetId, VpcId,
+    AllocationId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
+    PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId,
 };
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -37,6 +37,10 @@ pub enum TaggedResource {
     KeyPair(KeyPairId),
     /// An instance.
     Instance(InstanceId),
+    /// An egress-only internet gateway.
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// A managed prefix list.
+    PrefixList(PrefixListId),
 }
 
 impl TaggedResource {
@@ -53,6 +57,8 @@ impl TaggedResource {
             TaggedResource::Interface(_) => "network-interface",
             TaggedResource::KeyPair(_) => "key-pair",
             TaggedResource::Instance(_) => "instance",
+            TaggedResource::EgressOnlyInternetGateway(_) => "egress-only-internet-gateway",
+            TaggedResource::PrefixList(_) => "prefix-list",
         }
     }
 }
@@ -76,13 +82,17 @@ impl Region {
             TaggedResource::Interface(id) => self.interfaces.get(&id).map(|resource| &resource.tags),
             TaggedResource::KeyPair(id) => self.key_pairs.get(&id).map(|resource| &resource.tags),
             TaggedResource::Instance(id) => self.instances.get(&id).map(|resource| &resource.tags),
+            TaggedResource::EgressOnlyInternetGateway(id) => {
+                self.egress_only_internet_gateways.get(&id).map(|resource| &resource.tags)
+            }
+            TaggedResource::PrefixList(id) => self.prefix_lists.get(&id).map(|resource| &resource.tags),
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 10] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 12] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -102,6 +112,12 @@ impl Region {
             Box::new(self.interfaces.values().map(|it| (TaggedResource::Interface(it.id), &it.tags))),
             Box::new(self.key_pairs.values().map(|it| (TaggedResource::KeyPair(it.id), &it.tags))),
             Box::new(self.instances.values().map(|it| (TaggedResource::Instance(it.id), &it.tags))),
+            Box::new(
+                self.egress_only_internet_gateways
+                    .values()
+                    .map(|it| (TaggedResource::EgressOnlyInternetGateway(it.id), &it.tags)),
+            ),
+            Box::new(self.prefix_lists.values().map(|it| (TaggedResource::PrefixList(it.id), &it.tags))),
         ];
         all.into_iter().flatten()
     }
@@ -161,6 +177,12 @@ impl Region {
             TaggedResource::Interface(id) => self.interfaces.get_mut(&id).map(|resource| &mut resource.tags),
             TaggedResource::KeyPair(id) => self.key_pairs.get_mut(&id).map(|resource| &mut resource.tags),
             TaggedResource::Instance(id) => self.instances.get_mut(&id).map(|resource| &mut resource.tags),
+            TaggedResource::EgressOnlyInternetGateway(id) => {
+                self.egress_only_internet_gateways.get_mut(&id).map(|resource| &mut resource.tags)
+            }
+            TaggedResource::PrefixList(id) => {
+                self.prefix_lists.get_mut(&id).map(|resource| &mut resource.tags)
+            }
         }
     }
 }
@@ -178,6 +200,8 @@ impl TaggedResource {
             TaggedResource::Interface(id) => Fault::InterfaceNotFound(id),
             TaggedResource::KeyPair(id) => Fault::KeyPairNotFound(id.to_string()),
             TaggedResource::Instance(id) => Fault::InstanceNotFound(id),
+            TaggedResource::EgressOnlyInternetGateway(id) => Fault::EgressOnlyInternetGatewayNotFound(id),
+            TaggedResource::PrefixList(id) => Fault::PrefixListNotFound(id),
         }
     }
 }
@@ -187,7 +211,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 10] = [
+        let parse: [fn(&str) -> Option<Self>; 12] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -198,6 +222,8 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::Interface),
             |text| text.parse().ok().map(TaggedResource::KeyPair),
             |text| text.parse().ok().map(TaggedResource::Instance),
+            |text| text.parse().ok().map(TaggedResource::EgressOnlyInternetGateway),
+            |text| text.parse().ok().map(TaggedResource::PrefixList),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -216,6 +242,8 @@ impl fmt::Display for TaggedResource {
             TaggedResource::Interface(id) => id.fmt(f),
             TaggedResource::KeyPair(id) => id.fmt(f),
             TaggedResource::Instance(id) => id.fmt(f),
+            TaggedResource::EgressOnlyInternetGateway(id) => id.fmt(f),
+            TaggedResource::PrefixList(id) => id.fmt(f),
         }
     }
 }
@@ -223,8 +251,8 @@ impl fmt::Display for TaggedResource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Change;
     use crate::fixture::{Network, tags};
+    use crate::{AddressFamily, Change};
 
     fn full() -> Network {
         let mut network = Network::new();
@@ -234,6 +262,14 @@ mod tests {
         network.elastic_ip(13, interface);
         let (name, public_key) = ("me".to_owned(), "ssh-ed25519 AAAA".to_owned());
         let fingerprint = String::new();
+        network.apply(Change::CreateEgressOnlyInternetGateway { vpc: network.vpc, tags: tags("eigw") });
+        network.apply(Change::CreateManagedPrefixList {
+            name: "offices".to_owned(),
+            family: AddressFamily::Ipv6,
+            max_entries: 1,
+            entries: Vec::new(),
+            tags: tags("offices"),
+        });
         network.apply(Change::ImportKeyPair { name, public_key, fingerprint, time: 0, tags: tags("key") });
         network
     }
@@ -243,7 +279,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 10);
+        assert_eq!(kinds.len(), 12);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
 use crate::fault::{Fault, NotPermitted};
@@ -19,34 +19,30 @@ impl Region {
     ) -> Result<VpcCidrAssociationId, Fault> {
         let vpc = self.vpc(id)?;
         if !PREFIX_LENGTHS.contains(&cidr.prefix_len()) || !is_usable(cidr.network()) {
-            return Err(Fault::VpcRange(cidr));
+            return Err(Fault::VpcRange(cidr.into()));
         }
         let cidr = cidr.trunc();
         if vpc.cidrs().any(|own| cidr_pool::overlap(own, cidr)) {
-            return Err(Fault::CidrConflict(cidr));
+            return Err(Fault::CidrConflict(cidr.into()));
         }
         if !goes_with(vpc, cidr) {
             return Err(Fault::CidrRestricted(cidr));
         }
-        let tables = || self.route_tables.values().filter(|table| table.vpc == id);
-        if let Some(table) =
-            tables().find(|table| table.routes().any(|route| cidr.contains(&route.destination)))
-        {
-            return Err(Fault::CidrCoversRoute { cidr, table: table.id });
-        }
+        self.check_covers_no_route(id, cidr.into())?;
         self.quotas.allow(Quota::CidrsPerVpc, vpc.cidrs().count() + 1)?;
 
         let association = self.draw();
         if let Some(vpc) = self.vpcs.get_mut(&id) {
             vpc.secondary_cidrs.push(CidrAssociation { id: association, cidr });
         }
-        for table in self.route_tables.values_mut().filter(|table| table.vpc == id) {
-            table.add_local(cidr);
-        }
+        self.add_local_routes(id, cidr.into());
         Ok(association)
     }
 
     pub(crate) fn disassociate_vpc_cidr_block(&mut self, id: VpcCidrAssociationId) -> Result<(), Fault> {
+        if self.vpcs.values().any(|vpc| vpc.ipv6.iter().any(|block| block.association == id)) {
+            return self.disassociate_vpc_ipv6_cidr_block(id);
+        }
         let vpc =
             self.vpcs.values().find(|vpc| vpc.cidr_associations().any(|association| association.id == id));
         let vpc = vpc.ok_or(Fault::CidrAssociationNotFound(id))?;
@@ -54,16 +50,36 @@ impl Region {
         let at = at.ok_or(NotPermitted::PrimaryCidr(id))?;
         let (vpc, cidr) = (vpc.id, vpc.secondary_cidrs[at].cidr);
         if self.subnets_of(vpc).any(|subnet| cidr.contains(&subnet.cidr)) {
-            return Err(Fault::CidrInUse { vpc, cidr });
+            return Err(Fault::CidrInUse { vpc, cidr: cidr.into() });
         }
 
         if let Some(vpc) = self.vpcs.get_mut(&vpc) {
             vpc.secondary_cidrs.remove(at);
         }
+        self.remove_local_routes(vpc, cidr.into());
+        Ok(())
+    }
+
+    /// Whether a VPC's new CIDR block would swallow the destination of a route.
+    pub(super) fn check_covers_no_route(&self, vpc: VpcId, cidr: IpNet) -> Result<(), Fault> {
+        let mut tables = self.route_tables.values().filter(|table| table.vpc == vpc);
+        let covered = tables.find(|table| {
+            let mut destinations = table.routes().flat_map(|route| self.cidrs_of(route.destination));
+            destinations.any(|destination| cidr.contains(&destination))
+        });
+        covered.map_or(Ok(()), |table| Err(Fault::CidrCoversRoute { cidr, table: table.id }))
+    }
+
+    pub(super) fn add_local_routes(&mut self, vpc: VpcId, cidr: IpNet) {
+        for table in self.route_tables.values_mut().filter(|table| table.vpc == vpc) {
+            table.add_local(cidr);
+        }
+    }
+
+    pub(super) fn remove_local_routes(&mut self, vpc: VpcId, cidr: IpNet) {
         for table in self.route_tables.values_mut().filter(|table| table.vpc == vpc) {
             table.remove_local(cidr);
         }
-        Ok(())
     }
 }
 
@@ -142,7 +158,10 @@ mod tests {
         let fault = network.refused(disassociate.clone());
         assert_eq!(
             (fault.code(), fault),
-            ("InvalidCidrBlock.InUse", Fault::CidrInUse { vpc: network.vpc, cidr: cidr("10.2.0.0/16") })
+            (
+                "InvalidCidrBlock.InUse",
+                Fault::CidrInUse { vpc: network.vpc, cidr: cidr("10.2.0.0/16").into() }
+            )
         );
         network.apply(Change::DeleteSubnet { subnet });
         network.apply(disassociate.clone());
@@ -157,7 +176,7 @@ mod tests {
         let mut network = Network::new();
         let table = network.route_table();
         let (_, interface) = network.instance();
-        let (destination, target) = (cidr("10.2.4.0/24"), RouteVia::Interface(interface));
+        let (destination, target) = (cidr("10.2.4.0/24").into(), RouteVia::Interface(interface));
         network.apply(Change::CreateRoute { table, destination, target });
         for (text, code) in [
             ("10.0.0.0/16", "InvalidVpc.Range"),
@@ -170,7 +189,7 @@ mod tests {
         }
         for covering in ["10.2.0.0/16", "10.2.4.0/24"] {
             let fault = network.refused(associate(network.vpc, covering));
-            assert_eq!(fault, Fault::CidrCoversRoute { cidr: cidr(covering), table });
+            assert_eq!(fault, Fault::CidrCoversRoute { cidr: cidr(covering).into(), table });
         }
         associated(&mut network, "10.2.4.0/25");
         for third in ["10.3.0.0/16", "10.4.0.0/16", "100.64.0.0/16"] {

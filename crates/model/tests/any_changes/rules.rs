@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{InstanceState, Peer, Region, RouteState, RouteTarget};
+use ipnet::IpNet;
+use model::{AddressFamily, Destination, InstanceState, Peer, Region, Route, RouteState, RouteTarget, Vpc};
 use proptest::prelude::*;
 
 pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
@@ -10,6 +11,8 @@ pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
     vpcs_hold_together(region)?;
     subnets_do_not_overlap(region)?;
     route_tables_hold_together(region)?;
+    ipv6_blocks_hold_together(region)?;
+    prefix_lists_hold_together(region)?;
     groups_hold_together(region)?;
     interfaces_hold_together(region)?;
     instances_hold_together(region)?;
@@ -23,9 +26,14 @@ fn ids_are_unique(region: &Region) -> Result<(), TestCaseError> {
     for vpc in region.vpcs().values() {
         ids.push(vpc.main_association.to_string());
         ids.extend(vpc.cidr_associations().map(|association| association.id.to_string()));
+        ids.extend(vpc.ipv6.iter().map(|block| block.association.to_string()));
     }
     for table in region.route_tables().values() {
         ids.extend(table.associations.keys().map(ToString::to_string));
+        ids.extend(table.gateway_associations.keys().map(ToString::to_string));
+    }
+    for subnet in region.subnets().values() {
+        ids.extend(subnet.ipv6.map(|block| block.association.to_string()));
     }
     for address in region.addresses().values() {
         ids.extend(address.association.as_ref().map(|association| association.id.to_string()));
@@ -74,7 +82,7 @@ fn subnets_do_not_overlap(region: &Region) -> Result<(), TestCaseError> {
 }
 
 fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
-    let mut associated = BTreeSet::new();
+    let (mut associated, mut gateways) = (BTreeSet::new(), BTreeSet::new());
     for table in region.route_tables().values() {
         let vpc = &region.vpcs()[&table.vpc];
         for subnet in table.associations.values() {
@@ -82,11 +90,17 @@ fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
             prop_assert_eq!(region.subnets()[subnet].vpc, table.vpc);
             prop_assert_eq!(region.route_table_of(&region.subnets()[subnet]).id, table.id);
         }
+        let locals: BTreeSet<Destination> = vpc
+            .cidrs()
+            .map(Destination::from)
+            .chain(vpc.ipv6.iter().map(|block| block.cidr.into()))
+            .collect();
         let mut destinations = BTreeSet::new();
         for route in table.routes() {
-            prop_assert_eq!((route.destination, route.vpc), (route.destination.trunc(), table.vpc));
+            prop_assert_eq!(route.vpc, table.vpc);
+            prop_assert!(route.destination.cidr().is_none_or(|cidr| cidr == cidr.trunc()));
             prop_assert!(destinations.insert(route.destination));
-            let of_vpc = vpc.cidrs().any(|cidr| cidr == route.destination);
+            let of_vpc = locals.contains(&route.destination);
             prop_assert_eq!(route.target == RouteTarget::Local, of_vpc);
             let active = region.route_state(route) == RouteState::Active;
             match route.target {
@@ -94,7 +108,13 @@ fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
                 RouteTarget::InternetGateway(igw) => {
                     let vpc_of_igw = region.internet_gateways().get(&igw).and_then(|igw| igw.vpc);
                     prop_assert_eq!(active, vpc_of_igw == Some(table.vpc));
-                    prop_assert!(!vpc.cidrs().any(|cidr| cidr.contains(&route.destination)));
+                    prop_assert!(leaves(vpc, region, route));
+                }
+                RouteTarget::EgressOnlyInternetGateway(gateway) => {
+                    let gateway = region.egress_only_internet_gateways().get(&gateway);
+                    prop_assert_eq!(active, gateway.is_some_and(|gateway| gateway.vpc == table.vpc));
+                    prop_assert!(!matches!(route.destination, Destination::V4(_)));
+                    prop_assert!(leaves(vpc, region, route));
                 }
                 RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface) => {
                     let interface = region.interfaces().get(&interface);
@@ -105,7 +125,73 @@ fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
                 }
             }
         }
-        prop_assert!(vpc.cidrs().all(|cidr| destinations.contains(&cidr)), "the local routes are there");
+        prop_assert!(destinations.is_superset(&locals), "the local routes are there");
+        let resolved = region.resolved_routes(table);
+        for destination in destinations {
+            if let Some(cidr) = destination.cidr() {
+                prop_assert_eq!(resolved[&cidr].destination, destination, "a CIDR block beats a prefix list");
+            }
+        }
+        for gateway in table.gateway_associations.values() {
+            prop_assert!(gateways.insert(*gateway), "{} has two tables", gateway);
+            prop_assert_eq!(region.internet_gateways()[gateway].vpc, Some(table.vpc));
+            prop_assert_eq!(region.gateway_route_table(*gateway).map(|found| found.id), Some(table.id));
+            for route in table.routes() {
+                let inward = matches!(
+                    route.target,
+                    RouteTarget::Local | RouteTarget::Interface(_) | RouteTarget::Instance { .. }
+                );
+                prop_assert!(inward && route.destination.cidr().is_some(), "{:?}", route);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that a route leads to lies outside the VPC.
+fn leaves(vpc: &Vpc, region: &Region, route: &Route) -> bool {
+    let of_list = match route.destination {
+        Destination::PrefixList(list) => region.prefix_lists()[&list].entries.as_slice(),
+        _ => &[],
+    };
+    let mut cidrs = of_list.iter().map(|entry| entry.cidr).chain(route.destination.cidr());
+    cidrs.all(|cidr| match cidr {
+        IpNet::V4(cidr) => !vpc.cidrs().any(|own| own.contains(&cidr)),
+        IpNet::V6(cidr) => !vpc.ipv6.iter().any(|own| own.cidr.contains(&cidr)),
+    })
+}
+
+fn ipv6_blocks_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let (mut blocks, mut parts) = (BTreeSet::new(), BTreeSet::new());
+    for block in region.vpcs().values().flat_map(|vpc| &vpc.ipv6) {
+        prop_assert_eq!((block.cidr.prefix_len(), block.cidr), (56, block.cidr.trunc()));
+        prop_assert!(blocks.insert(block.cidr), "{} is in two VPCs", block.cidr);
+    }
+    for subnet in region.subnets().values() {
+        let Some(block) = subnet.ipv6 else {
+            prop_assert!(!subnet.assign_ipv6_address_on_creation && !subnet.enable_dns64);
+            continue;
+        };
+        let vpc = &region.vpcs()[&subnet.vpc];
+        prop_assert_eq!((block.cidr.prefix_len(), block.cidr), (64, block.cidr.trunc()));
+        prop_assert!(vpc.ipv6.iter().any(|own| own.cidr.contains(&block.cidr)));
+        prop_assert!(parts.insert(block.cidr), "{} is in two subnets", block.cidr);
+    }
+    let gateways: Vec<_> = region.egress_only_internet_gateways().values().map(|own| own.vpc).collect();
+    prop_assert_eq!(gateways.iter().collect::<BTreeSet<_>>().len(), gateways.len());
+    prop_assert!(gateways.iter().all(|vpc| region.vpcs().contains_key(vpc)));
+    Ok(())
+}
+
+fn prefix_lists_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    for list in region.prefix_lists().values() {
+        prop_assert!(list.entries.len() <= list.max_entries as usize);
+        let cidrs: BTreeSet<_> = list.entries.iter().map(|entry| entry.cidr).collect();
+        prop_assert_eq!(cidrs.len(), list.entries.len());
+        prop_assert!(
+            cidrs.iter().all(|cidr| AddressFamily::of(*cidr) == list.family && *cidr == cidr.trunc())
+        );
+        prop_assert_eq!(list.entries_of(list.version), Some(list.entries.as_slice()));
     }
     Ok(())
 }
@@ -118,6 +204,9 @@ fn groups_hold_together(region: &Region) -> Result<(), TestCaseError> {
         for rule in group.rules() {
             if let Peer::Group(peer) = rule.peer {
                 prop_assert_eq!(region.security_groups()[&peer].vpc, group.vpc);
+            }
+            if let Peer::PrefixList(peer) = rule.peer {
+                prop_assert!(region.prefix_lists().contains_key(&peer));
             }
         }
     }
@@ -137,6 +226,14 @@ fn interfaces_hold_together(region: &Region) -> Result<(), TestCaseError> {
                 region.interface_by_address(interface.vpc, address).map(|found| found.id),
                 Some(interface.id)
             );
+        }
+        for &address in &interface.ipv6_addresses {
+            let block = subnet.ipv6.map(|block| block.cidr);
+            prop_assert!(block.is_some_and(|cidr| cidr.contains(&address)));
+            let low = u128::from(address) as u64;
+            prop_assert!((4..u64::MAX).contains(&low), "{} is reserved", address);
+            let found = region.interface_by_address(interface.vpc, address);
+            prop_assert_eq!(found.map(|found| found.id), Some(interface.id));
         }
         prop_assert!(!interface.groups.is_empty());
         for group in &interface.groups {

@@ -6,27 +6,31 @@ use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use model::{
-    Change, Direction, InstanceAttribute, InstanceState, InterfaceAttribute, InterfaceSource, Launch,
-    LaunchInterface, MetadataOptions, NewInterface, Peer, Permission, Protocol, Region, RouteOrigin,
-    RouteTableId, RouteVia, SecondaryAddresses, SubnetId, TaggedResource, Tags,
+    Change, Destination, Direction, InstanceAttribute, InstanceState, InterfaceAttribute, InterfaceSource,
+    Ipv6Addresses, Launch, LaunchInterface, MetadataOptions, NewInterface, Peer, Permission, Protocol,
+    Region, RouteOrigin, RouteTableId, RouteVia, SecondaryAddresses, SubnetId, TaggedResource, Tags,
 };
 use proptest::prelude::*;
+
+mod ipv6;
 
 /// One change to be: which, and numbers to choose its parts by, mostly among what the region has by then.
 pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    (prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8], any::<[u8; 4]>())
+    (prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8], any::<[u8; 4]>())
 }
 
 /// A VPC with two subnets, an internet gateway and an instance, for the other steps to find something.
-pub(crate) const FIRST: [Step; 6] = [
+pub(crate) const FIRST: [Step; 8] = [
     (0, [0, 0, 0, 1]),
     (1, [1, 0, 1, 1]),
     (1, [1, 0, 2, 1]),
     (5, [0, 0, 0, 1]),
     (6, [1, 1, 0, 1]),
     (17, [1, 1, 0, 2]),
+    (100, [1, 1, 0, 0]),
+    (102, [1, 1, 1, 1]),
 ];
 
 /// The change that a step asks of this region.
@@ -34,7 +38,8 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
     match step.0 {
         0..=18 => creation(region, step),
         19..=40 => alteration(region, step),
-        _ => life(region, step),
+        41..=62 => life(region, step),
+        _ => ipv6::change(region, step),
     }
 }
 
@@ -347,6 +352,7 @@ fn new_interface(region: &Region, subnet: SubnetId, b: u8, c: u8, d: u8) -> NewI
             _ => SecondaryAddresses::Count(0),
         },
         groups: if d & 1 == 0 { vec![] } else { vec![one(region.security_groups(), c, GROUP)] },
+        ipv6: (d % 8 == 3).then(|| Ipv6Addresses::Count(u32::from(c % 3))),
         ..NewInterface::new(subnet)
     }
 }
@@ -358,29 +364,34 @@ fn resources(region: &Region, a: u8, b: u8) -> Vec<TaggedResource> {
     chosen.chain(gone).collect()
 }
 
-fn destination(region: &Region, b: u8, c: u8, d: u8) -> Ipv4Net {
-    match b % 4 {
+fn destination(region: &Region, b: u8, c: u8, d: u8) -> Destination {
+    let cidr = match b % 4 {
         0 => net(0, 0, 0, 0),
         1 => net(10, 2 + c % 3, d, 24),
         2 => net(192, 168, c, d % 33),
         _ => region.subnets().values().nth(usize::from(c) % 8).map_or(net(169, 254, 169, 24), |s| s.cidr),
-    }
+    };
+    cidr.into()
 }
 
 /// The table and destination of a route that there is, seldom a local one.
-fn made_route(region: &Region, choice: u8, local: u8) -> (RouteTableId, Ipv4Net) {
+fn made_route(region: &Region, choice: u8, local: u8) -> (RouteTableId, Destination) {
     let all = region.route_tables().values().flat_map(|table| table.routes().map(|route| (table.id, route)));
     let found: Vec<_> = all
         .filter(|(_, route)| local.is_multiple_of(8) || route.origin == RouteOrigin::CreateRoute)
         .map(|(table, route)| (table, route.destination))
         .collect();
-    found.get(usize::from(choice) % found.len().max(1)).copied().unwrap_or((id(TABLE), net(0, 0, 0, 0)))
+    found
+        .get(usize::from(choice) % found.len().max(1))
+        .copied()
+        .unwrap_or((id(TABLE), net(0, 0, 0, 0).into()))
 }
 
 fn via(region: &Region, c: u8, d: u8) -> RouteVia {
-    match c % 3 {
+    match c % 4 {
         0 => RouteVia::InternetGateway(one(region.internet_gateways(), d, IGW)),
         1 => RouteVia::Interface(one(region.interfaces(), d, INTERFACE)),
+        2 => RouteVia::EgressOnlyInternetGateway(one(region.egress_only_internet_gateways(), d, EIGW)),
         _ => RouteVia::Instance(one(region.instances(), d, INSTANCE)),
     }
 }
@@ -401,6 +412,8 @@ const IMAGE: &str = "ami-00000000000000001";
 const VPC: &str = "vpc-00000000";
 const SUBNET: &str = "subnet-00000000";
 const IGW: &str = "igw-00000000";
+const EIGW: &str = "eigw-00000000";
+const PREFIX_LIST: &str = "pl-00000000";
 const TABLE: &str = "rtb-00000000";
 const GROUP: &str = "sg-00000000";
 const INTERFACE: &str = "eni-00000000";

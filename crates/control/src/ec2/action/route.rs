@@ -59,7 +59,7 @@ impl Action for CreateRoute {
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
         call.apply(Change::CreateRoute {
             table: self.route_table_id,
-            destination: self.destination_cidr_block,
+            destination: self.destination_cidr_block.into(),
             target: via(self.gateway_id, self.instance_id, self.network_interface_id)?,
         })?;
         Ok(DONE)
@@ -73,7 +73,7 @@ impl Action for ReplaceRoute {
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
         call.apply(Change::ReplaceRoute {
             table: self.route_table_id,
-            destination: self.destination_cidr_block,
+            destination: self.destination_cidr_block.into(),
             target: via(self.gateway_id, self.instance_id, self.network_interface_id)?,
         })?;
         Ok(DONE)
@@ -85,7 +85,7 @@ impl Action for DeleteRoute {
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        let (table, destination) = (self.route_table_id, self.destination_cidr_block);
+        let (table, destination) = (self.route_table_id, self.destination_cidr_block.into());
         call.apply(Change::DeleteRoute { table, destination })?;
         Ok(DONE)
     }

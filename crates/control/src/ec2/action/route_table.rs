@@ -1,8 +1,9 @@
 //! Route tables, and who uses which.
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
-    Applied, Change, Fault, InstanceId, InterfaceId, Region, Route, RouteOrigin, RouteState, RouteTable,
+    Applied, Change, Destination, EgressOnlyInternetGatewayId, Fault, InstanceId, InterfaceId,
+    InternetGatewayId, PrefixListId, Region, Route, RouteOrigin, RouteState, RouteTable,
     RouteTableAssociationId, RouteTableId, RouteTarget, SubnetId, VpcId,
 };
 use serde::{Deserialize, Serialize};
@@ -91,8 +92,11 @@ pub(super) struct ShownRouteTable {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ShownRoute {
-    destination_cidr_block: Ipv4Net,
+    destination_cidr_block: Option<Ipv4Net>,
+    destination_ipv6_cidr_block: Option<Ipv6Net>,
+    destination_prefix_list_id: Option<PrefixListId>,
     gateway_id: Option<String>,
+    egress_only_internet_gateway_id: Option<EgressOnlyInternetGatewayId>,
     instance_id: Option<InstanceId>,
     instance_owner_id: Option<String>,
     network_interface_id: Option<InterfaceId>,
@@ -106,6 +110,7 @@ struct ShownAssociation {
     route_table_association_id: RouteTableAssociationId,
     route_table_id: RouteTableId,
     subnet_id: Option<SubnetId>,
+    gateway_id: Option<InternetGatewayId>,
     main: bool,
     association_state: StateOf,
 }
@@ -221,43 +226,40 @@ impl Action for DisassociateRouteTable {
 }
 
 fn shown(region: &Region, table: &RouteTable) -> ShownRouteTable {
-    let association = |id, subnet_id: Option<SubnetId>| ShownAssociation {
+    let association = |id, subnet_id, gateway_id: Option<InternetGatewayId>| ShownAssociation {
         route_table_association_id: id,
         route_table_id: table.id,
         subnet_id,
-        main: subnet_id.is_none(),
+        gateway_id,
+        main: subnet_id.is_none() && gateway_id.is_none(),
         association_state: ASSOCIATED,
     };
     let main = region.vpcs().get(&table.vpc).filter(|vpc| vpc.main_route_table == table.id);
-    let main = main.map(|vpc| association(vpc.main_association, None));
-    let explicit = table.associations.iter().map(|(id, subnet)| association(*id, Some(*subnet)));
+    let main = main.map(|vpc| association(vpc.main_association, None, None));
+    let subnets = table.associations.iter().map(|(id, subnet)| association(*id, Some(*subnet), None));
+    let gateways =
+        table.gateway_associations.iter().map(|(id, gateway)| association(*id, None, Some(*gateway)));
     ShownRouteTable {
         route_table_id: table.id,
         vpc_id: table.vpc,
         owner_id: region.key().account.0.clone(),
         route_set: table.routes().map(|route| shown_route(region, route)).collect(),
-        association_set: main.into_iter().chain(explicit).collect(),
+        association_set: main.into_iter().chain(subnets).chain(gateways).collect(),
         propagating_vgw_set: Vec::new(),
         tag_set: tag_set(&table.tags),
     }
 }
 
 fn shown_route(region: &Region, route: &Route) -> ShownRoute {
-    let (gateway_id, instance_id, network_interface_id) = match route.target {
-        RouteTarget::Local => (Some("local".to_owned()), None, None),
-        RouteTarget::InternetGateway(gateway) => (Some(gateway.to_string()), None, None),
-        RouteTarget::Instance { instance, interface } => (None, Some(instance), Some(interface)),
-        RouteTarget::Interface(interface) => {
-            let attachment = region.interfaces().get(&interface).and_then(|there| there.attachment.as_ref());
-            (None, attachment.map(|attachment| attachment.instance), Some(interface))
-        }
-    };
-    ShownRoute {
-        destination_cidr_block: route.destination,
-        gateway_id,
-        instance_id,
-        instance_owner_id: instance_id.map(|_| region.key().account.0.clone()),
-        network_interface_id,
+    let mut shown = ShownRoute {
+        destination_cidr_block: None,
+        destination_ipv6_cidr_block: None,
+        destination_prefix_list_id: None,
+        gateway_id: None,
+        egress_only_internet_gateway_id: None,
+        instance_id: None,
+        instance_owner_id: None,
+        network_interface_id: None,
         origin: match route.origin {
             RouteOrigin::CreateRouteTable => "CreateRouteTable",
             RouteOrigin::CreateRoute => "CreateRoute",
@@ -266,5 +268,27 @@ fn shown_route(region: &Region, route: &Route) -> ShownRoute {
             RouteState::Active => "active",
             RouteState::Blackhole => "blackhole",
         },
+    };
+    match route.destination {
+        Destination::V4(cidr) => shown.destination_cidr_block = Some(cidr),
+        Destination::V6(cidr) => shown.destination_ipv6_cidr_block = Some(cidr),
+        Destination::PrefixList(list) => shown.destination_prefix_list_id = Some(list),
     }
+    match route.target {
+        RouteTarget::Local => shown.gateway_id = Some("local".to_owned()),
+        RouteTarget::InternetGateway(gateway) => shown.gateway_id = Some(gateway.to_string()),
+        RouteTarget::Instance { instance, interface } => {
+            (shown.instance_id, shown.network_interface_id) = (Some(instance), Some(interface));
+        }
+        RouteTarget::Interface(interface) => {
+            let attachment = region.interfaces().get(&interface).and_then(|there| there.attachment.as_ref());
+            shown.instance_id = attachment.map(|attachment| attachment.instance);
+            shown.network_interface_id = Some(interface);
+        }
+        RouteTarget::EgressOnlyInternetGateway(gateway) => {
+            shown.egress_only_internet_gateway_id = Some(gateway);
+        }
+    }
+    shown.instance_owner_id = shown.instance_id.map(|_| region.key().account.0.clone());
+    shown
 }

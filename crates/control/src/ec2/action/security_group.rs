@@ -1,7 +1,10 @@
 //! Security groups.
 
-use ipnet::Ipv4Net;
-use model::{Applied, Change, Direction, Fault, Peer, Region, Rule, SecurityGroup, SecurityGroupId, VpcId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{
+    Applied, Change, Direction, Fault, Peer, PrefixListId, Region, Rule, SecurityGroup, SecurityGroupId,
+    VpcId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
@@ -74,8 +77,8 @@ struct ShownPermission {
     to_port: Option<i32>,
     groups: Vec<ShownPeerGroup>,
     ip_ranges: Vec<ShownRange>,
-    ipv6_ranges: Vec<()>,
-    prefix_list_ids: Vec<()>,
+    ipv6_ranges: Vec<ShownIpv6Range>,
+    prefix_list_ids: Vec<ShownPrefixList>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +96,20 @@ struct ShownRange {
     description: Option<String>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownIpv6Range {
+    cidr_ipv6: Ipv6Net,
+    description: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownPrefixList {
+    prefix_list_id: PrefixListId,
+    description: Option<String>,
+}
+
 /// A group that something is a member of, as it is shown there.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,6 +123,8 @@ const FILTERS: &Names = &[
     ("egress.ip-permission.cidr", "ipPermissionsEgress.ipRanges.cidrIp"),
     ("egress.ip-permission.from-port", "ipPermissionsEgress.fromPort"),
     ("egress.ip-permission.group-id", "ipPermissionsEgress.groups.groupId"),
+    ("egress.ip-permission.ipv6-cidr", "ipPermissionsEgress.ipv6Ranges.cidrIpv6"),
+    ("egress.ip-permission.prefix-list-id", "ipPermissionsEgress.prefixListIds.prefixListId"),
     ("egress.ip-permission.protocol", "ipPermissionsEgress.ipProtocol"),
     ("egress.ip-permission.to-port", "ipPermissionsEgress.toPort"),
     ("egress.ip-permission.user-id", "ipPermissionsEgress.groups.userId"),
@@ -114,6 +133,8 @@ const FILTERS: &Names = &[
     ("ip-permission.cidr", "ipPermissions.ipRanges.cidrIp"),
     ("ip-permission.from-port", "ipPermissions.fromPort"),
     ("ip-permission.group-id", "ipPermissions.groups.groupId"),
+    ("ip-permission.ipv6-cidr", "ipPermissions.ipv6Ranges.cidrIpv6"),
+    ("ip-permission.prefix-list-id", "ipPermissions.prefixListIds.prefixListId"),
     ("ip-permission.protocol", "ipPermissions.ipProtocol"),
     ("ip-permission.to-port", "ipPermissions.toPort"),
     ("ip-permission.user-id", "ipPermissions.groups.userId"),
@@ -219,6 +240,10 @@ fn permissions(group: &SecurityGroup, direction: Direction, account: &str) -> Ve
             Peer::Cidr(cidr_ip) => permission.ip_ranges.push(ShownRange { cidr_ip, description }),
             Peer::Group(group_id) => {
                 permission.groups.push(ShownPeerGroup { user_id: account.to_owned(), group_id, description });
+            }
+            Peer::Cidr6(cidr_ipv6) => permission.ipv6_ranges.push(ShownIpv6Range { cidr_ipv6, description }),
+            Peer::PrefixList(prefix_list_id) => {
+                permission.prefix_list_ids.push(ShownPrefixList { prefix_list_id, description });
             }
         }
     }

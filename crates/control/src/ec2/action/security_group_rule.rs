@@ -3,9 +3,9 @@
 mod permission;
 mod revoke;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
-    Applied, Change, Direction, Fault, Peer, Region, Rule, SecurityGroup, SecurityGroupId,
+    Applied, Change, Direction, Fault, Peer, PrefixListId, Region, Rule, SecurityGroup, SecurityGroupId,
     SecurityGroupRuleId, TaggedResource, VpcId,
 };
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,8 @@ pub(super) struct ShownRule {
     from_port: i32,
     to_port: i32,
     cidr_ipv4: Option<Ipv4Net>,
+    cidr_ipv6: Option<Ipv6Net>,
+    prefix_list_id: Option<PrefixListId>,
     referenced_group_info: Option<ReferencedGroup>,
     description: Option<String>,
     tag_set: Vec<Tag>,
@@ -81,6 +83,14 @@ struct ReferencedGroup {
     group_id: SecurityGroupId,
     user_id: String,
     vpc_id: Option<VpcId>,
+}
+
+/// Whom a rule is about, where an answer has a member for each kind.
+struct ShownPeer {
+    cidr_ipv4: Option<Ipv4Net>,
+    cidr_ipv6: Option<Ipv6Net>,
+    prefix_list: Option<PrefixListId>,
+    group: Option<SecurityGroupId>,
 }
 
 const FILTERS: &Names =
@@ -165,10 +175,7 @@ impl Describe for DescribeSecurityGroupRules {
 fn shown(region: &Region, group: &SecurityGroup, rule: &Rule) -> ShownRule {
     let key = region.key();
     let (from_port, to_port) = rule.ports.unwrap_or((-1, -1));
-    let (cidr_ipv4, peer) = match rule.peer {
-        Peer::Cidr(cidr) => (Some(cidr), None),
-        Peer::Group(group) => (None, Some(group)),
-    };
+    let peer = ShownPeer::of(rule.peer);
     ShownRule {
         security_group_rule_id: rule.id,
         security_group_rule_arn: format!(
@@ -181,13 +188,28 @@ fn shown(region: &Region, group: &SecurityGroup, rule: &Rule) -> ShownRule {
         ip_protocol: rule.protocol.to_string(),
         from_port,
         to_port,
-        cidr_ipv4,
-        referenced_group_info: peer.map(|group_id| ReferencedGroup {
+        cidr_ipv4: peer.cidr_ipv4,
+        cidr_ipv6: peer.cidr_ipv6,
+        prefix_list_id: peer.prefix_list,
+        referenced_group_info: peer.group.map(|group_id| ReferencedGroup {
             group_id,
             user_id: key.account.0.clone(),
             vpc_id: region.security_groups().get(&group_id).map(|group| group.vpc),
         }),
         description: rule.description.clone(),
         tag_set: tag_set(&rule.tags),
+    }
+}
+
+impl ShownPeer {
+    fn of(peer: Peer) -> ShownPeer {
+        let mut shown = ShownPeer { cidr_ipv4: None, cidr_ipv6: None, prefix_list: None, group: None };
+        match peer {
+            Peer::Cidr(cidr) => shown.cidr_ipv4 = Some(cidr),
+            Peer::Cidr6(cidr) => shown.cidr_ipv6 = Some(cidr),
+            Peer::PrefixList(list) => shown.prefix_list = Some(list),
+            Peer::Group(group) => shown.group = Some(group),
+        }
+        shown
     }
 }

@@ -1,9 +1,10 @@
 //! Taking rules from security groups, and describing them anew: those that are there, by id or by what they allow.
 
-use ipnet::Ipv4Net;
-use model::{Change, Direction, Fault, Peer, Permission, Rule, SecurityGroupId, SecurityGroupRuleId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{Change, Direction, Fault, Permission, PrefixListId, Rule, SecurityGroupId, SecurityGroupRuleId};
 use serde::{Deserialize, Serialize};
 
+use super::ShownPeer;
 use super::permission::{self, IpPermission, LIMITS};
 use crate::ec2::Call;
 use crate::ec2::action::{Action, DONE, Done};
@@ -48,6 +49,8 @@ struct RevokedRule {
     from_port: i32,
     to_port: i32,
     cidr_ipv4: Option<Ipv4Net>,
+    cidr_ipv6: Option<Ipv6Net>,
+    prefix_list_id: Option<PrefixListId>,
     referenced_group_id: Option<SecurityGroupId>,
     description: Option<String>,
 }
@@ -191,10 +194,7 @@ fn rule_like(
 impl RevokedRule {
     fn of(group_id: SecurityGroupId, rule: &Rule) -> RevokedRule {
         let (from_port, to_port) = rule.ports.unwrap_or((-1, -1));
-        let (cidr_ipv4, referenced_group_id) = match rule.peer {
-            Peer::Cidr(cidr) => (Some(cidr), None),
-            Peer::Group(group) => (None, Some(group)),
-        };
+        let peer = ShownPeer::of(rule.peer);
         RevokedRule {
             security_group_rule_id: rule.id,
             group_id,
@@ -202,8 +202,10 @@ impl RevokedRule {
             ip_protocol: rule.protocol.to_string(),
             from_port,
             to_port,
-            cidr_ipv4,
-            referenced_group_id,
+            cidr_ipv4: peer.cidr_ipv4,
+            cidr_ipv6: peer.cidr_ipv6,
+            prefix_list_id: peer.prefix_list,
+            referenced_group_id: peer.group,
             description: rule.description.clone(),
         }
     }
