@@ -208,6 +208,8 @@ impl Tables {
                     (RouteTarget::Local, _) => Target::Local,
                     (RouteTarget::InternetGateway(id), _) => Target::InternetGateway(*id),
                     (RouteTarget::EgressOnlyInternetGateway(_), _) => Target::Blackhole(name),
+                    // There is no way through these yet.
+                    (RouteTarget::NatGateway(_) | RouteTarget::Peering(_), _) => Target::Blackhole(name),
                     (RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface), _) => {
                         match numbers.get(interface) {
                             Some(&index) => Target::Interface(index, name),

@@ -72,12 +72,13 @@ impl Region {
         allow_reassociation: bool,
     ) -> Result<AssociationId, Fault> {
         let address = self.addresses.get(&allocation).ok_or(Fault::AllocationNotFound(allocation))?;
-        let on = self.interface(interface)?;
+        let on = self.own_interface(interface)?;
         let private_ip = private_ip.unwrap_or(on.private_ip);
         if !on.addresses().any(|address| address == private_ip) {
             return Err(InvalidValue::AddressNotOfInterface { interface, address: private_ip.into() }.into());
         }
         if let Some(association) = &address.association {
+            self.own_interface(association.interface)?;
             if (association.interface, association.private_ip) == (interface, private_ip) {
                 return Ok(association.id);
             }
@@ -103,18 +104,29 @@ impl Region {
         if let Some(address) = before.and_then(|before| self.addresses.get_mut(&before)) {
             address.association = None;
         }
+        Ok(self.map_address(allocation, interface, private_ip))
+    }
+
+    /// Maps an Elastic IP address to a private one that has none.
+    pub(crate) fn map_address(
+        &mut self,
+        allocation: AllocationId,
+        interface: InterfaceId,
+        private_ip: Ipv4Addr,
+    ) -> AssociationId {
         let id = self.draw();
         if let Some(address) = self.addresses.get_mut(&allocation) {
             address.association = Some(AddressAssociation { id, interface, private_ip });
         }
-        Ok(id)
+        id
     }
 
     pub(crate) fn disassociate_address(&mut self, id: AssociationId) -> Result<(), Fault> {
-        let of = |address: &&mut Address| address.association.as_ref().is_some_and(|to| to.id == id);
-        let address = self.addresses.values_mut().find(of).ok_or(Fault::AddressAssociationNotFound(id))?;
+        let mut mapped = self.addresses.values().filter_map(|address| address.association.as_ref());
+        let to = mapped.find(|to| to.id == id).ok_or(Fault::AddressAssociationNotFound(id))?;
+        let (interface, private_ip) = (self.own_interface(to.interface)?.id, to.private_ip);
 
-        address.association = None;
+        self.unmap(interface, |address| address == private_ip);
         Ok(())
     }
 

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, KeyPairId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId,
-    SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
+    ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::InstanceState;
 
@@ -66,4 +67,12 @@ pub enum Applied {
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
     /// A managed prefix list.
     PrefixList(PrefixListId),
+    /// A NAT gateway.
+    NatGateway(NatGatewayId),
+    /// A network ACL.
+    NetworkAcl(NetworkAclId),
+    /// The association of a network ACL with a subnet.
+    NetworkAclAssociation(NetworkAclAssociationId),
+    /// A VPC peering connection.
+    VpcPeeringConnection(VpcPeeringConnectionId),
 }

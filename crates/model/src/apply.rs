@@ -165,6 +165,64 @@ impl Region {
                 done(self.restore_managed_prefix_list_version(list, current_version, version)?)
             }
             Change::DeleteManagedPrefixList { list } => done(self.delete_managed_prefix_list(list)?),
+            Change::CreateNatGateway(new) => Applied::NatGateway(self.create_nat_gateway(new)?),
+            Change::DeleteNatGateway { gateway, time } => done(self.delete_nat_gateway(gateway, time)?),
+            Change::AssociateNatGatewayAddress { gateway, allocations, private_ips } => {
+                done(self.associate_nat_gateway_address(gateway, &allocations, private_ips)?)
+            }
+            Change::DisassociateNatGatewayAddress { gateway, associations, max_drain, time } => {
+                done(self.disassociate_nat_gateway_address(gateway, &associations, max_drain, time)?)
+            }
+            Change::AssignPrivateNatGatewayAddress { gateway, addresses } => {
+                Applied::PrivateAddresses(self.assign_private_nat_gateway_address(gateway, addresses)?)
+            }
+            Change::UnassignPrivateNatGatewayAddress { gateway, addresses, max_drain, time } => {
+                done(self.unassign_private_nat_gateway_address(gateway, &addresses, max_drain, time)?)
+            }
+            Change::SetNatGatewayState { gateway, state } => {
+                done(self.set_nat_gateway_state(gateway, state)?)
+            }
+            Change::EndNatGatewayDrain { gateway, time } => done(self.end_nat_gateway_drain(gateway, time)?),
+            Change::ForgetNatGateway { gateway } => done(self.forget_nat_gateway(gateway)?),
+            Change::CreateNetworkAcl { vpc, tags } => {
+                Applied::NetworkAcl(self.create_network_acl(vpc, tags)?)
+            }
+            Change::DeleteNetworkAcl { acl } => done(self.delete_network_acl(acl)?),
+            Change::CreateNetworkAclEntry { acl, direction, number, entry } => {
+                done(self.create_network_acl_entry(acl, direction, number, entry)?)
+            }
+            Change::ReplaceNetworkAclEntry { acl, direction, number, entry } => {
+                done(self.replace_network_acl_entry(acl, direction, number, entry)?)
+            }
+            Change::DeleteNetworkAclEntry { acl, direction, number } => {
+                done(self.delete_network_acl_entry(acl, direction, number)?)
+            }
+            Change::ReplaceNetworkAclAssociation { association, acl } => {
+                Applied::NetworkAclAssociation(self.replace_network_acl_association(association, acl)?)
+            }
+            Change::CreateVpcPeeringConnection { requester, accepter, time, tags } => {
+                let connection = self.create_vpc_peering_connection(requester, accepter, time, tags)?;
+                Applied::VpcPeeringConnection(connection)
+            }
+            Change::AcceptVpcPeeringConnection { connection, time } => {
+                done(self.accept_vpc_peering_connection(connection, time)?)
+            }
+            Change::RejectVpcPeeringConnection { connection, time } => {
+                done(self.reject_vpc_peering_connection(connection, time)?)
+            }
+            Change::DeleteVpcPeeringConnection { connection, time } => {
+                done(self.delete_vpc_peering_connection(connection, time)?)
+            }
+            Change::ExpireVpcPeeringConnection { connection, time } => {
+                done(self.expire_vpc_peering_connection(connection, time)?)
+            }
+            Change::ForgetVpcPeeringConnection { connection } => {
+                done(self.forget_vpc_peering_connection(connection)?)
+            }
+            Change::CreateDefaultVpc => Applied::Vpc(self.create_default_vpc()?),
+            Change::CreateDefaultSubnet { availability_zone } => {
+                Applied::Subnet(self.create_default_subnet(availability_zone)?)
+            }
         };
         self.generation += 1;
         Ok(applied)

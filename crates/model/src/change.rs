@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, KeyPairId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
+    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId,
+    SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::{InstanceAttribute, InstanceState, Launch};
 use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, SecondaryAddresses};
+use crate::nat_gateway::{NatGatewayState, NewNatGateway};
+use crate::network_acl::AclEntry;
 use crate::prefix_list::{AddressFamily, PrefixListEntry};
 use crate::route_table::{Destination, RouteVia};
 use crate::rule::{Direction, Permission};
@@ -479,5 +482,175 @@ pub enum Change {
     DeleteManagedPrefixList {
         /// The list.
         list: PrefixListId,
+    },
+    /// A NAT gateway, in state pending, or failed where EC2 finds out only later. Gives `Applied::NatGateway`.
+    CreateNatGateway(NewNatGateway),
+    /// Lets a NAT gateway go, in state deleting.
+    DeleteNatGateway {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Gives a public NAT gateway more Elastic IP addresses, each with a private address of its own.
+    AssociateNatGatewayAddress {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// The Elastic IP addresses.
+        allocations: Vec<AllocationId>,
+        /// As many private addresses; free ones if there are none.
+        private_ips: Vec<Ipv4Addr>,
+    },
+    /// Lets Elastic IP addresses of a public NAT gateway take no new connections, and go when their time is over.
+    DisassociateNatGatewayAddress {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// The associations of the addresses, none of them the primary one's.
+        associations: Vec<AssociationId>,
+        /// How long connections may last, 1 to 4000 seconds.
+        max_drain: u32,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Gives a private NAT gateway more addresses. Gives `Applied::PrivateAddresses`.
+    AssignPrivateNatGatewayAddress {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// How many, or which.
+        addresses: SecondaryAddresses,
+    },
+    /// Lets addresses of a private NAT gateway take no new connections, and go when their time is over.
+    UnassignPrivateNatGatewayAddress {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// The addresses, none of them the primary one.
+        addresses: Vec<Ipv4Addr>,
+        /// How long connections may last, 1 to 4000 seconds.
+        max_drain: u32,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// What happened to a NAT gateway: one that was pending is available, or one that was deleting is deleted, and its
+    /// interface with it.
+    SetNatGatewayState {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// Its state from now on.
+        state: NatGatewayState,
+    },
+    /// Takes those addresses from a NAT gateway whose time is over.
+    EndNatGatewayDrain {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Takes a NAT gateway that is deleted or has failed out of sight.
+    ForgetNatGateway {
+        /// The gateway.
+        gateway: NatGatewayId,
+    },
+    /// A network ACL that lets nothing through. Gives `Applied::NetworkAcl`.
+    CreateNetworkAcl {
+        /// The VPC it is for.
+        vpc: VpcId,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Takes away a network ACL that no subnet has, and that is not its VPC's default one.
+    DeleteNetworkAcl {
+        /// The network ACL.
+        acl: NetworkAclId,
+    },
+    /// A rule of a network ACL.
+    CreateNetworkAclEntry {
+        /// The network ACL.
+        acl: NetworkAclId,
+        /// Whether it is about packets to or from the subnet.
+        direction: Direction,
+        /// 1 to 32766; lower ones are looked at first.
+        number: u16,
+        /// What it says.
+        entry: AclEntry,
+    },
+    /// Lets a rule of a network ACL say something else.
+    ReplaceNetworkAclEntry {
+        /// The network ACL.
+        acl: NetworkAclId,
+        /// Whether it is about packets to or from the subnet.
+        direction: Direction,
+        /// Its number.
+        number: u16,
+        /// What it says from now on.
+        entry: AclEntry,
+    },
+    /// Takes a rule from a network ACL.
+    DeleteNetworkAclEntry {
+        /// The network ACL.
+        acl: NetworkAclId,
+        /// Whether it is about packets to or from the subnet.
+        direction: Direction,
+        /// Its number.
+        number: u16,
+    },
+    /// Gives the subnet of an association another network ACL. Gives `Applied::NetworkAclAssociation`.
+    ReplaceNetworkAclAssociation {
+        /// The association as it is. It is gone afterwards.
+        association: NetworkAclAssociationId,
+        /// The network ACL to use from now on.
+        acl: NetworkAclId,
+    },
+    /// The wish to join two VPCs, which waits for a week to be accepted, or has failed where their addresses overlap.
+    /// Gives `Applied::VpcPeeringConnection`.
+    CreateVpcPeeringConnection {
+        /// The VPC that asks.
+        requester: VpcId,
+        /// The VPC that is asked.
+        accepter: VpcId,
+        /// When, in seconds since 1970.
+        time: u64,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Joins two VPCs.
+    AcceptVpcPeeringConnection {
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Refuses to join two VPCs.
+    RejectVpcPeeringConnection {
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Parts two VPCs, or takes back the wish to join them.
+    DeleteVpcPeeringConnection {
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Ends the wish to join two VPCs that nobody accepted in time.
+    ExpireVpcPeeringConnection {
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
+    /// Takes a VPC peering connection that joins nothing any more out of sight.
+    ForgetVpcPeeringConnection {
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+    },
+    /// The region's default VPC: 172.31.0.0/16, a default subnet in each availability zone, an internet gateway and a
+    /// route to it. Gives `Applied::Vpc`.
+    CreateDefaultVpc,
+    /// A subnet of the default VPC for an availability zone that has none. Gives `Applied::Subnet`.
+    CreateDefaultSubnet {
+        /// Such as "eu-west-1b".
+        availability_zone: String,
     },
 }

@@ -7,9 +7,11 @@ use thiserror::Error;
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
+    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId,
+    SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
+use crate::peering::PeeringStatus;
 use crate::quota::Quota;
 use crate::route_table::Destination;
 use crate::rule::Permission;
@@ -303,6 +305,78 @@ pub enum Fault {
     /// `InvalidParameterCombination`
     #[error("The entries and the maximum number of entries of a prefix list cannot be modified together.")]
     PrefixListEntriesAndSize,
+    /// `NatGatewayNotFound`
+    #[error("NAT gateway {0} was not found")]
+    NatGatewayNotFound(NatGatewayId),
+    /// `InvalidNatGatewayID.NotFound`: a route's NAT gateway.
+    #[error("The natGateway ID '{0}' does not exist")]
+    RouteNatGatewayNotFound(NatGatewayId),
+    /// `IncorrectState`: what only another NAT gateway can do.
+    #[error("NAT gateway {0} is not in a state for this operation.")]
+    IncorrectNatGatewayState(NatGatewayId),
+    /// `IncorrectState`: a NAT gateway's addresses stay as they are while some of them are on their way out.
+    #[error("NAT gateway {0} has addresses that are being disassociated.")]
+    NatGatewayDraining(NatGatewayId),
+    /// `MissingParameter`: a public NAT gateway without an Elastic IP address.
+    #[error("The request must contain the parameter AllocationId")]
+    AllocationMissing,
+    /// `InvalidParameterCombination`: a private NAT gateway with an Elastic IP address.
+    #[error("The parameter AllocationId cannot be used with a private NAT gateway")]
+    AllocationOfPrivate,
+    /// `InvalidParameterCombination`: Elastic IP addresses without private ones, or the other way round.
+    #[error("The number of secondary private IP addresses must be that of secondary allocation IDs")]
+    AllocationsAndAddressesDiffer,
+    /// `UnsupportedOperation`: what only a NAT gateway of the other connectivity type can do.
+    #[error("This operation is not supported for NAT gateway {0} with its connectivity type.")]
+    WrongConnectivity(NatGatewayId),
+    /// `AuthFailure`: what belongs to a gateway is for the gateway to manage.
+    #[error("You do not have permission to access the specified resource.")]
+    RequesterManaged(InterfaceId),
+    /// `InvalidNetworkAclID.NotFound`
+    #[error("The networkAcl ID '{0}' does not exist")]
+    NetworkAclNotFound(NetworkAclId),
+    /// `InvalidAssociationID.NotFound`: of a network ACL.
+    #[error("The association ID '{0}' does not exist")]
+    NetworkAclAssociationNotFound(NetworkAclAssociationId),
+    /// `NetworkAclEntryAlreadyExists`
+    #[error("The network acl entry identified by {0} already exists.")]
+    NetworkAclEntryAlreadyExists(u16),
+    /// `InvalidNetworkAclEntry.NotFound`
+    #[error("The network acl entry identified by {0} does not exist.")]
+    NetworkAclEntryNotFound(u16),
+    /// `InvalidVpcPeeringConnectionID.NotFound`
+    #[error("The vpcPeeringConnection ID '{0}' does not exist")]
+    VpcPeeringConnectionNotFound(VpcPeeringConnectionId),
+    /// `VpcPeeringConnectionAlreadyExists`
+    #[error("A VPC peering connection between the VPCs {0} and {1} already exists.")]
+    VpcPeeringConnectionAlreadyExists(VpcId, VpcId),
+    /// `InvalidStateTransition`
+    #[error("Invalid state transition for {connection}, attempted to transition from {from} to {to}")]
+    InvalidStateTransition {
+        /// The VPC peering connection.
+        connection: VpcPeeringConnectionId,
+        /// Its status.
+        from: PeeringStatus,
+        /// What it should be.
+        to: PeeringStatus,
+    },
+    /// `InvalidVpc.Range`: a VPC's new CIDR block overlaps with one of a VPC that it is joined to.
+    #[error("The CIDR '{cidr}' conflicts with a CIDR of VPC peering connection {connection}.")]
+    CidrOfPeer {
+        /// The CIDR block that was asked for.
+        cidr: Ipv4Net,
+        /// What joins the two.
+        connection: VpcPeeringConnectionId,
+    },
+    /// `DefaultVpcAlreadyExists`
+    #[error("A Default VPC already exists for this account in this region.")]
+    DefaultVpcAlreadyExists,
+    /// `DefaultVpcDoesNotExist`
+    #[error("No default VPC exists for this account in this region.")]
+    DefaultVpcDoesNotExist,
+    /// `DefaultSubnetAlreadyExistsInAvailabilityZone`
+    #[error("'{0}' is already the default subnet in its availability zone.")]
+    DefaultSubnetAlreadyExists(SubnetId),
 }
 
 /// What still needs a resource that was to go.
@@ -332,6 +406,9 @@ pub enum Dependency {
     /// A prefix list that routes or rules refer to.
     #[error("The prefix list '{0}' is referenced and cannot be deleted.")]
     PrefixList(PrefixListId),
+    /// A network ACL that subnets have.
+    #[error("The networkAcl '{0}' has dependencies and cannot be deleted.")]
+    NetworkAcl(NetworkAclId),
 }
 
 /// What nobody may do.
@@ -355,4 +432,9 @@ pub enum NotPermitted {
          again."
     )]
     TerminationProtected(InstanceId),
+    /// Another behaviour for a NAT gateway than it was made with.
+    #[error(
+        "The tag 'ringwall:nat-profile' of NAT gateway {0} stays as it was when the gateway was created."
+    )]
+    NatProfile(NatGatewayId),
 }

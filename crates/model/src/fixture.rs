@@ -3,9 +3,9 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::{
-    AccountId, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId,
-    InternetGatewayId, Launch, NewInterface, Region, RegionKey, RegionName, RouteTableId, SecurityGroupId,
-    SubnetId, Tags, VpcId,
+    AccountId, AllocationId, Applied, AssociationId, Change, Fault, InstanceId, InterfaceId, InterfaceSource,
+    InternetGatewayId, Launch, NatGatewayId, NewInterface, NewNatGateway, Region, RegionKey, RegionName,
+    RouteTableId, SecurityGroupId, SubnetId, Tags, VpcId,
 };
 
 pub(crate) fn cidr(text: &str) -> Ipv4Net {
@@ -82,6 +82,14 @@ impl Network {
         Launch { tags: tags("machine"), ..launch }
     }
 
+    /// The launch of an instance with an interface that there is.
+    pub(crate) fn launch_with(&self, interface: InterfaceId) -> Change {
+        let image = "ami-00000000000000001".parse().unwrap();
+        let mut launch = Launch::new(image, "t3.micro".to_owned(), NewInterface::new(self.subnet));
+        launch.interfaces[0].source = InterfaceSource::Existing(interface);
+        Change::RunInstances(launch)
+    }
+
     pub(crate) fn instance(&mut self) -> (InstanceId, InterfaceId) {
         match self.apply(Change::RunInstances(self.launch())) {
             Applied::Instances { instances, .. } => {
@@ -102,14 +110,29 @@ impl Network {
 
     /// 203.0.113.`last`, mapped to an interface's primary address.
     pub(crate) fn elastic_ip(&mut self, last: u8, interface: InterfaceId) -> (AllocationId, AssociationId) {
-        let public_ip = [203, 0, 113, last].into();
-        let Applied::Address(allocation) =
-            self.apply(Change::AllocateAddress { public_ip, tags: tags("eip") })
-        else {
-            panic!()
-        };
+        let allocation = self.allocation(last);
         match self.apply(Change::AssociateAddress { allocation, interface, private_ip: None }) {
             Applied::AddressAssociation(association) => (allocation, association),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// 203.0.113.`last`, mapped to nothing.
+    pub(crate) fn allocation(&mut self, last: u8) -> AllocationId {
+        let public_ip = [203, 0, 113, last].into();
+        match self.apply(Change::AllocateAddress { public_ip, tags: tags("eip") }) {
+            Applied::Address(allocation) => allocation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A public NAT gateway in state pending, created at second 1000, and its Elastic IP address.
+    pub(crate) fn nat_gateway(&mut self) -> (NatGatewayId, AllocationId) {
+        let allocation = self.allocation(113);
+        let allocations = vec![allocation];
+        let new = NewNatGateway { allocations, time: 1000, ..NewNatGateway::new(self.subnet) };
+        match self.apply(Change::CreateNatGateway(new)) {
+            Applied::NatGateway(id) => (id, allocation),
             other => panic!("{other:?}"),
         }
     }

@@ -107,6 +107,14 @@ ids! {
     EgressOnlyInternetGatewayId = "eigw";
     /// Id of the association of an IPv6 CIDR block with a subnet.
     SubnetCidrAssociationId = "subnet-cidr-assoc";
+    /// Id of a NAT gateway.
+    NatGatewayId = "nat";
+    /// Id of a network ACL.
+    NetworkAclId = "acl";
+    /// Id of the association of a network ACL with a subnet.
+    NetworkAclAssociationId = "aclassoc";
+    /// Id of a VPC peering connection.
+    VpcPeeringConnectionId = "pcx";
 }
 
 impl InterfaceId {
@@ -155,6 +163,11 @@ impl fmt::Display for Digits {
         let number = self.number();
         if self.short { write!(f, "{number:08x}") } else { write!(f, "{number:017x}") }
     }
+}
+
+/// The id of nothing, for what an older state does not know.
+pub(crate) fn none<Id: From<Digits>>() -> Id {
+    Digits { high: 0, low: 0, short: false }.into()
 }
 
 /// A one-to-one mixing function: the finaliser of SplitMix64.

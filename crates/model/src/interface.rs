@@ -23,6 +23,7 @@ mod request;
 pub use attribute::InterfaceAttribute;
 pub use connection_tracking::ConnectionTracking;
 pub(crate) use ipv6_address::check_type;
+pub(crate) use private_address::once_each;
 pub(crate) use request::PlannedInterface;
 pub use request::{Ipv6Addresses, NewInterface, SecondaryAddresses};
 
@@ -44,7 +45,7 @@ pub struct NetworkInterface {
     /// Its IPv6 addresses, oldest first.
     #[serde(default)]
     pub ipv6_addresses: Vec<Ipv6Addr>,
-    /// Its security groups in the order they were given; at least one.
+    /// Its security groups in the order they were given; at least one, but none if it is a NAT gateway's.
     pub groups: Vec<SecurityGroupId>,
     /// Whether it is confined to its own addresses: as source of what it sends, as destination of what it receives.
     pub source_dest_check: bool,
@@ -62,6 +63,19 @@ pub struct NetworkInterface {
     pub public_ip: Option<Ipv4Addr>,
     /// Its tags.
     pub tags: Tags,
+    /// Whose it is.
+    #[serde(default)]
+    pub kind: InterfaceKind,
+}
+
+/// Whose an interface is: EC2's InterfaceType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum InterfaceKind {
+    /// Its owner's, for instances.
+    #[default]
+    Interface,
+    /// A NAT gateway's. Only the gateway changes it.
+    NatGateway,
 }
 
 /// What ties an interface to an instance.
@@ -83,6 +97,11 @@ impl NetworkInterface {
     /// All its private IPv4 addresses, the primary first.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
         iter::once(self.private_ip).chain(self.secondary_ips.iter().copied())
+    }
+
+    /// Whether an instance has it, or a gateway.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.attachment.is_some() || self.kind != InterfaceKind::Interface
     }
 
     /// The host name that EC2 gives to whoever has its primary address: "ip-10-0-0-4".
@@ -111,8 +130,17 @@ impl Region {
         self.interfaces.get(&id).ok_or(Fault::InterfaceNotFound(id))
     }
 
+    /// An interface that its owner can change.
+    pub(crate) fn own_interface(&self, id: InterfaceId) -> Result<&NetworkInterface, Fault> {
+        let interface = self.interface(id)?;
+        match interface.kind {
+            InterfaceKind::Interface => Ok(interface),
+            InterfaceKind::NatGateway => Err(Fault::RequesterManaged(id)),
+        }
+    }
+
     pub(crate) fn delete_network_interface(&mut self, id: InterfaceId) -> Result<(), Fault> {
-        if self.interface(id)?.attachment.is_some() {
+        if self.interface(id)?.is_in_use() {
             return Err(InvalidValue::InterfaceInUse(id).into());
         }
 

@@ -21,6 +21,9 @@ mod interface;
 mod internet_gateway;
 mod key_pair;
 mod mac;
+mod nat_gateway;
+mod network_acl;
+mod peering;
 mod prefix_list;
 mod quota;
 mod region;
@@ -40,21 +43,27 @@ pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{
     AllocationId, AssociationId, AttachmentId, BadId, EgressOnlyInternetGatewayId, ImageId, InstanceId,
-    InterfaceId, InternetGatewayId, KeyPairId, PrefixListId, ReservationId, RouteTableAssociationId,
-    RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId,
-    VpcCidrAssociationId, VpcId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
     StateReason,
 };
 pub use interface::{
-    Attachment, ConnectionTracking, InterfaceAttribute, Ipv6Addresses, NetworkInterface, NewInterface,
-    SecondaryAddresses,
+    Attachment, ConnectionTracking, InterfaceAttribute, InterfaceKind, Ipv6Addresses, NetworkInterface,
+    NewInterface, SecondaryAddresses,
 };
 pub use internet_gateway::InternetGateway;
 pub use key_pair::KeyPair;
 pub use mac::{BadMacAddress, MacAddress};
+pub use nat_gateway::{
+    Connectivity, NatGateway, NatGatewayAddress, NatGatewayAddressStatus, NatGatewayFailure, NatGatewayState,
+    NatProfile, NewNatGateway,
+};
+pub use network_acl::{AclEntry, NetworkAcl, NetworkAclAssociation};
+pub use peering::{PeeringStatus, VpcPeeringConnection};
 pub use prefix_list::{AddressFamily, PrefixList, PrefixListEntry, PrefixListState, PrefixListUser};
 pub use quota::{Quota, Quotas};
 pub use region::{AccountId, Region, RegionKey, RegionName};

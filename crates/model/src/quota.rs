@@ -47,6 +47,20 @@ pub struct Quotas {
     pub prefix_lists: usize,
     /// The most entries that a prefix list can be made for.
     pub entries_per_prefix_list: usize,
+    /// NAT gateways of an availability zone that neither failed nor were deleted.
+    pub nat_gateways_per_zone: usize,
+    /// Elastic IP addresses of a NAT gateway; EC2 gives no more than 8.
+    pub addresses_per_nat_gateway: usize,
+    /// Private addresses of a NAT gateway.
+    pub private_addresses_per_nat_gateway: usize,
+    /// Network ACLs of a VPC, the default one included.
+    pub network_acls_per_vpc: usize,
+    /// Rules of a network ACL for each direction; EC2 gives no more than 40.
+    pub rules_per_network_acl: usize,
+    /// VPC peering connections of a VPC that are active.
+    pub active_peerings_per_vpc: usize,
+    /// VPC peering connections that a VPC asked for and that are not accepted yet.
+    pub outstanding_peerings: usize,
 }
 
 /// A quota that a change would exceed.
@@ -103,6 +117,27 @@ pub enum Quota {
     /// `PrefixListMaxEntriesExceeded`
     #[error("The maximum number of entries of a prefix list has been reached.")]
     EntriesPerPrefixList,
+    /// `NatGatewayLimitExceeded`
+    #[error("Performing this operation would exceed the limit of NAT gateways in this availability zone.")]
+    NatGatewaysPerZone,
+    /// `AddressLimitExceeded`
+    #[error("The maximum number of Elastic IP addresses per NAT gateway has been reached.")]
+    AddressesPerNatGateway,
+    /// `PrivateIpAddressLimitExceeded`
+    #[error("The maximum number of private addresses per NAT gateway has been reached.")]
+    PrivateAddressesPerNatGateway,
+    /// `NetworkAclLimitExceeded`
+    #[error("The maximum number of network ACLs has been reached.")]
+    NetworkAclsPerVpc,
+    /// `NetworkAclEntryLimitExceeded`
+    #[error("The maximum number of network ACL entries has been reached.")]
+    RulesPerNetworkAcl,
+    /// `ActiveVpcPeeringConnectionPerVpcLimitExceeded`
+    #[error("The maximum number of active VPC peering connections per VPC has been reached.")]
+    ActivePeeringsPerVpc,
+    /// `OutstandingVpcPeeringConnectionLimitExceeded`
+    #[error("The maximum number of outstanding VPC peering connection requests has been reached.")]
+    OutstandingPeerings,
 }
 
 impl Default for Quotas {
@@ -125,6 +160,13 @@ impl Default for Quotas {
             egress_only_internet_gateways: 5,
             prefix_lists: 100,
             entries_per_prefix_list: 1000,
+            nat_gateways_per_zone: 5,
+            addresses_per_nat_gateway: 2,
+            private_addresses_per_nat_gateway: 8,
+            network_acls_per_vpc: 200,
+            rules_per_network_acl: 20,
+            active_peerings_per_vpc: 50,
+            outstanding_peerings: 25,
         }
     }
 }
@@ -154,6 +196,13 @@ impl Quotas {
             Quota::EgressOnlyInternetGateways => self.egress_only_internet_gateways,
             Quota::PrefixLists => self.prefix_lists,
             Quota::EntriesPerPrefixList => self.entries_per_prefix_list,
+            Quota::NatGatewaysPerZone => self.nat_gateways_per_zone,
+            Quota::AddressesPerNatGateway => self.addresses_per_nat_gateway,
+            Quota::PrivateAddressesPerNatGateway => self.private_addresses_per_nat_gateway,
+            Quota::NetworkAclsPerVpc => self.network_acls_per_vpc,
+            Quota::RulesPerNetworkAcl => self.rules_per_network_acl,
+            Quota::ActivePeeringsPerVpc => self.active_peerings_per_vpc,
+            Quota::OutstandingPeerings => self.outstanding_peerings,
         }
     }
 }
@@ -171,14 +220,21 @@ impl Quota {
             Quota::SecurityGroups => "SecurityGroupLimitExceeded",
             Quota::RulesPerGroup => "RulesPerSecurityGroupLimitExceeded",
             Quota::GroupsPerInterface => "SecurityGroupsPerInterfaceLimitExceeded",
-            Quota::Addresses => "AddressLimitExceeded",
+            Quota::Addresses | Quota::AddressesPerNatGateway => "AddressLimitExceeded",
             Quota::Interfaces => "NetworkInterfaceLimitExceeded",
             Quota::InterfacesPerInstance => "AttachmentLimitExceeded",
-            Quota::AddressesPerInterface => "PrivateIpAddressLimitExceeded",
+            Quota::AddressesPerInterface | Quota::PrivateAddressesPerNatGateway => {
+                "PrivateIpAddressLimitExceeded"
+            }
             Quota::Ipv6CidrsPerVpc => "CidrLimitExceeded",
             Quota::EgressOnlyInternetGateways => "EgressOnlyInternetGatewayLimitExceeded",
             Quota::PrefixLists => "PrefixListLimitExceeded",
             Quota::EntriesPerPrefixList => "PrefixListMaxEntriesExceeded",
+            Quota::NatGatewaysPerZone => "NatGatewayLimitExceeded",
+            Quota::NetworkAclsPerVpc => "NetworkAclLimitExceeded",
+            Quota::RulesPerNetworkAcl => "NetworkAclEntryLimitExceeded",
+            Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
+            Quota::OutstandingPeerings => "OutstandingVpcPeeringConnectionLimitExceeded",
         }
     }
 }

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::Address;
 use crate::egress_only_internet_gateway::EgressOnlyInternetGateway;
 use crate::id::{
     AllocationId, Digits, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    PrefixListId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    VpcPeeringConnectionId,
 };
 use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
 use crate::internet_gateway::InternetGateway;
 use crate::key_pair::KeyPair;
+use crate::nat_gateway::NatGateway;
+use crate::network_acl::NetworkAcl;
+use crate::peering::VpcPeeringConnection;
 use crate::prefix_list::PrefixList;
 use crate::quota::Quotas;
 use crate::route_table::RouteTable;
@@ -44,6 +48,7 @@ pub struct RegionKey {
 
 /// Everything that one account has in one region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Region {
     pub(crate) key: RegionKey,
     seed: u64,
@@ -65,6 +70,12 @@ pub struct Region {
         BTreeMap<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway>,
     #[serde(default)]
     pub(crate) prefix_lists: BTreeMap<PrefixListId, PrefixList>,
+    #[serde(default)]
+    pub(crate) nat_gateways: BTreeMap<NatGatewayId, NatGateway>,
+    #[serde(default)]
+    pub(crate) network_acls: BTreeMap<NetworkAclId, NetworkAcl>,
+    #[serde(default)]
+    pub(crate) vpc_peering_connections: BTreeMap<VpcPeeringConnectionId, VpcPeeringConnection>,
 }
 
 impl Region {
@@ -93,6 +104,9 @@ impl Region {
             instances: BTreeMap::new(),
             egress_only_internet_gateways: BTreeMap::new(),
             prefix_lists: BTreeMap::new(),
+            nat_gateways: BTreeMap::new(),
+            network_acls: BTreeMap::new(),
+            vpc_peering_connections: BTreeMap::new(),
         }
     }
 
@@ -168,6 +182,21 @@ impl Region {
         &self.prefix_lists
     }
 
+    /// All NAT gateways, deleted and failed ones that are not forgotten among them.
+    pub fn nat_gateways(&self) -> &BTreeMap<NatGatewayId, NatGateway> {
+        &self.nat_gateways
+    }
+
+    /// The network ACLs of all VPCs.
+    pub fn network_acls(&self) -> &BTreeMap<NetworkAclId, NetworkAcl> {
+        &self.network_acls
+    }
+
+    /// All VPC peering connections, ended ones that are not forgotten among them.
+    pub fn vpc_peering_connections(&self) -> &BTreeMap<VpcPeeringConnectionId, VpcPeeringConnection> {
+        &self.vpc_peering_connections
+    }
+
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".
     pub fn private_dns_name(&self, address: Ipv4Addr) -> String {
         format!("{}.{}", host_name(address), self.key.region.domain())
@@ -177,6 +206,20 @@ impl Region {
     pub(crate) fn draw<Id: From<Digits>>(&mut self) -> Id {
         self.drawn += 1;
         Digits::draw(self.seed, self.drawn).into()
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Region::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut region = Region::deserialize(deserializer)?;
+        region.complete_network_acls();
+        Ok(region)
     }
 }
 

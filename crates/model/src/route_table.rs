@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault};
 use crate::id::{
-    EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId,
-    RouteTableId, SubnetId, VpcId,
+    EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, NatGatewayId,
+    RouteTableAssociationId, RouteTableId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::InstanceState;
+use crate::nat_gateway::NatGateway;
+use crate::peering::PeeringStatus;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::subnet::Subnet;
@@ -73,6 +75,10 @@ pub enum RouteTarget {
     Interface(InterfaceId),
     /// An egress-only internet gateway.
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// A NAT gateway.
+    NatGateway(NatGatewayId),
+    /// A VPC peering connection: the VPC at its other end.
+    Peering(VpcPeeringConnectionId),
 }
 
 /// What a route can be asked to lead to.
@@ -86,6 +92,10 @@ pub enum RouteVia {
     Interface(InterfaceId),
     /// An egress-only internet gateway of the table's VPC, for IPv6.
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// A NAT gateway in the table's VPC.
+    NatGateway(NatGatewayId),
+    /// A VPC peering connection of the table's VPC.
+    Peering(VpcPeeringConnectionId),
 }
 
 /// How a route came to be, as EC2 shows it.
@@ -169,6 +179,11 @@ impl Region {
             RouteTarget::EgressOnlyInternetGateway(id) => {
                 self.egress_only_internet_gateways.contains_key(&id)
             }
+            RouteTarget::NatGateway(id) => self.nat_gateways.get(&id).is_some_and(NatGateway::stands),
+            RouteTarget::Peering(id) => self
+                .vpc_peering_connections
+                .get(&id)
+                .is_some_and(|connection| connection.status == PeeringStatus::Active),
         };
         if stands { RouteState::Active } else { RouteState::Blackhole }
     }
@@ -217,6 +232,8 @@ impl fmt::Display for RouteTarget {
             RouteTarget::Instance { instance, .. } => instance.fmt(f),
             RouteTarget::Interface(id) => id.fmt(f),
             RouteTarget::EgressOnlyInternetGateway(id) => id.fmt(f),
+            RouteTarget::NatGateway(id) => id.fmt(f),
+            RouteTarget::Peering(id) => id.fmt(f),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
 use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{SubnetId, VpcId};
+use crate::network_acl::NetworkAclAssociation;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -41,6 +42,12 @@ pub struct Subnet {
     pub enable_dns64: bool,
     /// Its tags.
     pub tags: Tags,
+    /// Whether it is the default VPC's for its availability zone.
+    #[serde(default)]
+    pub default_for_az: bool,
+    /// What filters the packets that cross its border.
+    #[serde(default)]
+    pub network_acl: NetworkAclAssociation,
 }
 
 impl Subnet {
@@ -83,7 +90,9 @@ impl Region {
         tag::check(&tags)?;
         self.quotas.allow(Quota::SubnetsPerVpc, self.subnets_of(vpc).count() + 1)?;
 
+        let acl = self.vpc(vpc)?.default_network_acl;
         let id = self.draw();
+        let network_acl = NetworkAclAssociation { id: self.draw(), acl };
         let subnet = Subnet {
             id,
             vpc,
@@ -94,6 +103,8 @@ impl Region {
             assign_ipv6_address_on_creation: false,
             enable_dns64: false,
             tags,
+            default_for_az: false,
+            network_acl,
         };
         self.subnets.insert(id, subnet);
         Ok(id)

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
 use crate::fault::{Dependency, Fault};
-use crate::id::{RouteTableAssociationId, RouteTableId, SecurityGroupId, VpcCidrAssociationId, VpcId};
+use crate::id::{
+    self, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId, VpcCidrAssociationId, VpcId,
+};
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::route_table::RouteTable;
@@ -16,6 +18,7 @@ use crate::security_group::SecurityGroup;
 use crate::tag::{self, Tags};
 
 mod cidr;
+mod default;
 mod ipv6;
 
 /// A network of its own: addresses of one VPC mean nothing in another.
@@ -40,6 +43,12 @@ pub struct Vpc {
     pub ipv6: Vec<VpcIpv6CidrBlock>,
     /// Its tags.
     pub tags: Tags,
+    /// The network ACL of subnets that were given no other.
+    #[serde(default = "id::none")]
+    pub default_network_acl: NetworkAclId,
+    /// Whether it is where instances are launched for which no subnet is named.
+    #[serde(default)]
+    pub is_default: bool,
 }
 
 /// An IPv6 CIDR block of a VPC.
@@ -100,7 +109,10 @@ impl Region {
         tag::check(&tags)?;
         self.quotas.allow(Quota::Vpcs, self.vpcs.len() + 1)?;
 
-        let cidr = cidr.trunc();
+        Ok(self.insert_vpc(cidr.trunc(), tags))
+    }
+
+    fn insert_vpc(&mut self, cidr: Ipv4Net, tags: Tags) -> VpcId {
         let id = self.draw();
         let table = RouteTable::new(self.draw(), id, iter::once(cidr.into()), Tags::new());
         let group = SecurityGroup::default_of(id, self);
@@ -114,27 +126,33 @@ impl Region {
             default_security_group: group.id,
             ipv6: Vec::new(),
             tags,
+            default_network_acl: self.insert_default_network_acl(id),
+            is_default: false,
         };
         self.route_tables.insert(table.id, table);
         self.security_groups.insert(group.id, group);
         self.vpcs.insert(id, vpc);
-        Ok(id)
+        id
     }
 
     pub(crate) fn delete_vpc(&mut self, id: VpcId) -> Result<(), Fault> {
         let vpc = self.vpc(id)?;
         let (main, default) = (vpc.main_route_table, vpc.default_security_group);
+        let default_acl = vpc.default_network_acl;
         let in_use = self.subnets_of(id).next().is_some()
             || self.internet_gateway_of(id).is_some()
             || self.egress_only_internet_gateway_of(id).is_some()
             || self.route_tables.values().any(|table| table.vpc == id && table.id != main)
-            || self.security_groups.values().any(|group| group.vpc == id && group.id != default);
+            || self.security_groups.values().any(|group| group.vpc == id && group.id != default)
+            || self.network_acls.values().any(|acl| acl.vpc == id && acl.id != default_acl)
+            || self.standing_peerings(id).next().is_some();
         if in_use {
             return Err(Dependency::Vpc(id).into());
         }
 
         self.route_tables.remove(&main);
         self.security_groups.remove(&default);
+        self.network_acls.remove(&default_acl);
         self.vpcs.remove(&id);
         Ok(())
     }

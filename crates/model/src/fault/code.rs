@@ -65,6 +65,26 @@ impl Fault {
             Fault::PrefixListNotFound(_) => "InvalidPrefixListID.NotFound",
             Fault::PrefixListVersionMismatch { .. } => "PrefixListVersionMismatch",
             Fault::PrefixListVersionNotFound { .. } => "InvalidPrefixListVersion.NotFound",
+            Fault::NatGatewayNotFound(_) => "NatGatewayNotFound",
+            Fault::RouteNatGatewayNotFound(_) => "InvalidNatGatewayID.NotFound",
+            Fault::IncorrectNatGatewayState(_) | Fault::NatGatewayDraining(_) => "IncorrectState",
+            Fault::AllocationMissing => "MissingParameter",
+            Fault::AllocationOfPrivate | Fault::AllocationsAndAddressesDiffer => {
+                "InvalidParameterCombination"
+            }
+            Fault::WrongConnectivity(_) => "UnsupportedOperation",
+            Fault::RequesterManaged(_) => "AuthFailure",
+            Fault::NetworkAclNotFound(_) => "InvalidNetworkAclID.NotFound",
+            Fault::NetworkAclAssociationNotFound(_) => "InvalidAssociationID.NotFound",
+            Fault::NetworkAclEntryAlreadyExists(_) => "NetworkAclEntryAlreadyExists",
+            Fault::NetworkAclEntryNotFound(_) => "InvalidNetworkAclEntry.NotFound",
+            Fault::VpcPeeringConnectionNotFound(_) => "InvalidVpcPeeringConnectionID.NotFound",
+            Fault::VpcPeeringConnectionAlreadyExists(..) => "VpcPeeringConnectionAlreadyExists",
+            Fault::InvalidStateTransition { .. } => "InvalidStateTransition",
+            Fault::CidrOfPeer { .. } => "InvalidVpc.Range",
+            Fault::DefaultVpcAlreadyExists => "DefaultVpcAlreadyExists",
+            Fault::DefaultVpcDoesNotExist => "DefaultVpcDoesNotExist",
+            Fault::DefaultSubnetAlreadyExists(_) => "DefaultSubnetAlreadyExistsInAvailabilityZone",
         }
     }
 }

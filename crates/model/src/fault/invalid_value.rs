@@ -6,8 +6,9 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::id::{
-    EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, RouteTableAssociationId,
-    RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    AllocationId, AssociationId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
+    NatGatewayId, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    VpcPeeringConnectionId,
 };
 use crate::prefix_list::AddressFamily;
 use crate::route_table::Destination;
@@ -282,4 +283,70 @@ pub enum InvalidValue {
     /// Entries that are to be changed, or an old version to be restored, without saying of which version.
     #[error("The current version of the prefix list must be specified.")]
     PrefixListVersionNeeded,
+    /// A route to a NAT gateway of another VPC.
+    #[error("route table {table} and NAT gateway {gateway} belong to different networks")]
+    TableAndNatGatewayApart {
+        /// The table.
+        table: RouteTableId,
+        /// The gateway.
+        gateway: NatGatewayId,
+    },
+    /// A route to a VPC peering connection of other VPCs.
+    #[error("route table {table} and VPC peering connection {connection} belong to different networks")]
+    TableAndPeeringApart {
+        /// The table.
+        table: RouteTableId,
+        /// The connection.
+        connection: VpcPeeringConnectionId,
+    },
+    /// A behaviour that NAT gateways do not have.
+    #[error("Value ({0}) for tag ringwall:nat-profile is invalid. Use aws or rfc.")]
+    NatProfile(String),
+    /// An Elastic IP address that is named twice.
+    #[error("The same Elastic IP address may not be specified multiple times: {0}")]
+    AllocationRepeated(AllocationId),
+    /// A time for connections to end that is not 1 to 4000 s.
+    #[error(
+        "Value ({0}) for parameter MaxDrainDurationSeconds is invalid. Specify a number between 1 and 4000."
+    )]
+    MaxDrain(u32),
+    /// A NAT gateway's first address, which it keeps.
+    #[error("The primary IP address of NAT gateway {0} cannot be removed.")]
+    NatGatewayPrimary(NatGatewayId),
+    /// An association that is not one of the NAT gateway's.
+    #[error("The association {association} is not of NAT gateway {gateway}.")]
+    NatGatewayAssociation {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// The association.
+        association: AssociationId,
+    },
+    /// An address that is not one of the NAT gateway's.
+    #[error("The address {address} is not of NAT gateway {gateway}.")]
+    NatGatewayAddress {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// Nothing where something must be named.
+    #[error("At least one address must be specified.")]
+    NoAddresses,
+    /// A rule number that EC2 keeps, or 0.
+    #[error("Value ({0}) for parameter ruleNumber is invalid. Specify a number between 1 and 32766.")]
+    AclRuleNumber(u16),
+    /// An ICMP rule without type and code.
+    #[error("Must specify both ICMP type and code.")]
+    IcmpMissing,
+    /// The network ACL that a VPC came with, which it keeps.
+    #[error("cannot delete default network ACL {0}")]
+    DefaultNetworkAcl(NetworkAclId),
+    /// A network ACL and a subnet of different VPCs.
+    #[error("Network ACL {acl} and subnet {subnet} belong to different networks")]
+    AclAndSubnetApart {
+        /// The network ACL.
+        acl: NetworkAclId,
+        /// The subnet.
+        subnet: SubnetId,
+    },
 }

@@ -212,7 +212,7 @@ impl Region {
                 let interface = Box::new(self.plan_interface(interface.clone(), pool)?);
                 PlannedSource::New { interface, associate_public_ip }
             }
-            InterfaceSource::Existing(id) if self.interface(*id)?.attachment.is_some() => {
+            InterfaceSource::Existing(id) if self.interface(*id)?.is_in_use() => {
                 return Err(Fault::InterfaceInUse(*id));
             }
             InterfaceSource::Existing(id) => PlannedSource::Existing(*id),

@@ -17,7 +17,7 @@ impl Region {
     ) -> Result<AttachmentId, Fault> {
         let interface = self.interface(id)?;
         let to = self.settled(instance)?;
-        if interface.attachment.is_some() {
+        if interface.is_in_use() {
             return Err(Fault::InterfaceInUse(id));
         }
         if self.device_indexes(instance).any(|taken| taken == device_index) {

@@ -34,7 +34,7 @@ impl Region {
         id: InterfaceId,
         attribute: InterfaceAttribute,
     ) -> Result<(), Fault> {
-        let subnet = self.interface(id)?.subnet;
+        let subnet = self.own_interface(id)?.subnet;
         let attribute = match attribute {
             InterfaceAttribute::Groups(groups) if groups.is_empty() => {
                 return Err(InvalidValue::NoGroups.into());

@@ -16,14 +16,10 @@ impl Region {
         addresses: SecondaryAddresses,
         allow_reassignment: bool,
     ) -> Result<Vec<Ipv4Addr>, Fault> {
-        let interface = self.interface(id)?;
+        let interface = self.own_interface(id)?;
         let subnet = self.subnet(interface.subnet)?;
-        let more = match &addresses {
-            SecondaryAddresses::Count(count) => *count as usize,
-            SecondaryAddresses::These(these) => these.len(),
-        };
         let own = interface.addresses().count();
-        self.quotas.allow(Quota::AddressesPerInterface, own.saturating_add(more))?;
+        self.quotas.allow(Quota::AddressesPerInterface, own.saturating_add(addresses.count()))?;
         let mut pool = AddressPool::of(self);
         let mut moved = Vec::new();
         let assigned = match addresses {
@@ -39,7 +35,10 @@ impl Region {
                         Some(before) if before.id == id && before.private_ip == address => {
                             return Err(InvalidValue::AddressPrimary { interface: id, address }.into());
                         }
-                        Some(before) if before.private_ip != address => moved.push((before.id, address)),
+                        Some(before) if before.private_ip != address => {
+                            self.own_interface(before.id)?;
+                            moved.push((before.id, address));
+                        }
                         _ => {
                             pool.take(subnet, Some(address))?;
                         }
@@ -70,7 +69,7 @@ impl Region {
         id: InterfaceId,
         addresses: Vec<Ipv4Addr>,
     ) -> Result<(), Fault> {
-        let interface = self.interface(id)?;
+        let interface = self.own_interface(id)?;
         for &address in &addresses {
             if address == interface.private_ip {
                 return Err(InvalidValue::AddressPrimary { interface: id, address }.into());
@@ -82,11 +81,16 @@ impl Region {
             }
         }
 
+        self.drop_private_ips(id, &addresses);
+        Ok(())
+    }
+
+    /// Takes secondary private addresses, and the public ones mapped to them, from an interface.
+    pub(crate) fn drop_private_ips(&mut self, id: InterfaceId, addresses: &[Ipv4Addr]) {
         self.unmap(id, |address| addresses.contains(&address));
-        for address in addresses {
+        for &address in addresses {
             self.take_private_ip(id, address);
         }
-        Ok(())
     }
 
     fn take_private_ip(&mut self, from: InterfaceId, address: Ipv4Addr) {
@@ -96,7 +100,7 @@ impl Region {
     }
 }
 
-fn once_each(addresses: &[Ipv4Addr]) -> Result<(), InvalidValue> {
+pub(crate) fn once_each(addresses: &[Ipv4Addr]) -> Result<(), InvalidValue> {
     for (at, address) in addresses.iter().enumerate() {
         if addresses[..at].contains(address) {
             return Err(InvalidValue::AddressRepeated((*address).into()));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{InterfaceId, SecurityGroupId, SubnetId, VpcId};
-use crate::interface::{Attachment, ConnectionTracking, NetworkInterface};
+use crate::interface::{Attachment, ConnectionTracking, InterfaceKind, NetworkInterface};
 use crate::mac::MacAddress;
 use crate::quota::Quota;
 use crate::region::Region;
@@ -93,6 +93,16 @@ impl NewInterface {
     }
 }
 
+impl SecondaryAddresses {
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            SecondaryAddresses::Count(count) => *count as usize,
+            SecondaryAddresses::These(these) => these.len(),
+        }
+    }
+}
+
 impl Region {
     pub(crate) fn create_network_interface(&mut self, new: NewInterface) -> Result<InterfaceId, Fault> {
         let planned = self.plan_interface(new, &mut AddressPool::of(self))?;
@@ -111,11 +121,7 @@ impl Region {
     ) -> Result<PlannedInterface, Fault> {
         let subnet = self.subnet(new.subnet)?;
         let groups = self.groups_in(subnet.id, new.groups.clone())?;
-        let more = match &new.secondary {
-            SecondaryAddresses::Count(count) => *count as usize,
-            SecondaryAddresses::These(these) => these.len(),
-        };
-        self.quotas.allow(Quota::AddressesPerInterface, more.saturating_add(1))?;
+        self.quotas.allow(Quota::AddressesPerInterface, new.secondary.count().saturating_add(1))?;
         // Those that were asked for go first, so that they are free.
         let asked = new.private_ip.map(|address| pool.take(subnet, Some(address))).transpose()?;
         let (private_ip, secondary_ips) = match &new.secondary {
@@ -162,6 +168,7 @@ impl Region {
             associate_public_ip,
             public_ip: None,
             tags: new.tags,
+            kind: InterfaceKind::Interface,
         };
         self.interfaces.insert(id, interface);
     }

@@ -110,7 +110,22 @@ impl Region {
                 }
                 (RouteTarget::EgressOnlyInternetGateway(id), None)
             }
-            RouteVia::Interface(id) => (RouteTarget::Interface(id), Some(id)),
+            RouteVia::NatGateway(id) => {
+                let gateway = self.nat_gateways.get(&id).filter(|gateway| gateway.stands());
+                if gateway.ok_or(Fault::RouteNatGatewayNotFound(id))?.vpc != table.vpc {
+                    return Err(InvalidValue::TableAndNatGatewayApart { table: table.id, gateway: id }.into());
+                }
+                (RouteTarget::NatGateway(id), None)
+            }
+            RouteVia::Peering(id) => {
+                let connection =
+                    self.vpc_peering_connections.get(&id).filter(|connection| connection.stands());
+                if !connection.ok_or(Fault::VpcPeeringConnectionNotFound(id))?.joins(table.vpc) {
+                    return Err(InvalidValue::TableAndPeeringApart { table: table.id, connection: id }.into());
+                }
+                (RouteTarget::Peering(id), None)
+            }
+            RouteVia::Interface(id) => (RouteTarget::Interface(self.own_interface(id)?.id), Some(id)),
             RouteVia::Instance(id) => {
                 let interface = self.only_interface(id)?;
                 (RouteTarget::Instance { instance: id, interface }, Some(interface))

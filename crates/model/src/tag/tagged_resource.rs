@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::id::{
     AllocationId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId,
+    NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    VpcId, VpcPeeringConnectionId,
 };
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -41,6 +42,12 @@ pub enum TaggedResource {
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
     /// A managed prefix list.
     PrefixList(PrefixListId),
+    /// A NAT gateway.
+    NatGateway(NatGatewayId),
+    /// A network ACL.
+    NetworkAcl(NetworkAclId),
+    /// A VPC peering connection.
+    VpcPeeringConnection(VpcPeeringConnectionId),
 }
 
 impl TaggedResource {
@@ -59,6 +66,9 @@ impl TaggedResource {
             TaggedResource::Instance(_) => "instance",
             TaggedResource::EgressOnlyInternetGateway(_) => "egress-only-internet-gateway",
             TaggedResource::PrefixList(_) => "prefix-list",
+            TaggedResource::NatGateway(_) => "natgateway",
+            TaggedResource::NetworkAcl(_) => "network-acl",
+            TaggedResource::VpcPeeringConnection(_) => "vpc-peering-connection",
         }
     }
 }
@@ -86,13 +96,18 @@ impl Region {
                 self.egress_only_internet_gateways.get(&id).map(|resource| &resource.tags)
             }
             TaggedResource::PrefixList(id) => self.prefix_lists.get(&id).map(|resource| &resource.tags),
+            TaggedResource::NatGateway(id) => self.nat_gateways.get(&id).map(|resource| &resource.tags),
+            TaggedResource::NetworkAcl(id) => self.network_acls.get(&id).map(|resource| &resource.tags),
+            TaggedResource::VpcPeeringConnection(id) => {
+                self.vpc_peering_connections.get(&id).map(|resource| &resource.tags)
+            }
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 12] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 15] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -118,6 +133,13 @@ impl Region {
                     .map(|it| (TaggedResource::EgressOnlyInternetGateway(it.id), &it.tags)),
             ),
             Box::new(self.prefix_lists.values().map(|it| (TaggedResource::PrefixList(it.id), &it.tags))),
+            Box::new(self.nat_gateways.values().map(|it| (TaggedResource::NatGateway(it.id), &it.tags))),
+            Box::new(self.network_acls.values().map(|it| (TaggedResource::NetworkAcl(it.id), &it.tags))),
+            Box::new(
+                self.vpc_peering_connections
+                    .values()
+                    .map(|it| (TaggedResource::VpcPeeringConnection(it.id), &it.tags)),
+            ),
         ];
         all.into_iter().flatten()
     }
@@ -128,6 +150,7 @@ impl Region {
             let mut merged = self.tags_of(resource)?.clone();
             merged.extend(tags.clone());
             tag::check(&merged)?;
+            self.keeps_nat_profile(resource, &merged)?;
         }
 
         for &resource in resources {
@@ -143,14 +166,16 @@ impl Region {
         resources: &[TaggedResource],
         tags: &BTreeMap<String, Option<String>>,
     ) -> Result<(), Fault> {
-        for &resource in resources {
-            self.tags_of(resource)?;
-        }
-
         let goes = |key: &str, value: &str| match tags.get(key) {
             Some(only) => only.as_ref().is_none_or(|only| only == value),
             None => tags.is_empty(),
         };
+        for &resource in resources {
+            let mut left = self.tags_of(resource)?.clone();
+            left.retain(|key, value| !goes(key, value));
+            self.keeps_nat_profile(resource, &left)?;
+        }
+
         for &resource in resources {
             if let Some(own) = self.tags_mut(resource) {
                 own.retain(|key, value| !goes(key, value));
@@ -183,6 +208,15 @@ impl Region {
             TaggedResource::PrefixList(id) => {
                 self.prefix_lists.get_mut(&id).map(|resource| &mut resource.tags)
             }
+            TaggedResource::NatGateway(id) => {
+                self.nat_gateways.get_mut(&id).map(|resource| &mut resource.tags)
+            }
+            TaggedResource::NetworkAcl(id) => {
+                self.network_acls.get_mut(&id).map(|resource| &mut resource.tags)
+            }
+            TaggedResource::VpcPeeringConnection(id) => {
+                self.vpc_peering_connections.get_mut(&id).map(|resource| &mut resource.tags)
+            }
         }
     }
 }
@@ -202,6 +236,9 @@ impl TaggedResource {
             TaggedResource::Instance(id) => Fault::InstanceNotFound(id),
             TaggedResource::EgressOnlyInternetGateway(id) => Fault::EgressOnlyInternetGatewayNotFound(id),
             TaggedResource::PrefixList(id) => Fault::PrefixListNotFound(id),
+            TaggedResource::NatGateway(id) => Fault::NatGatewayNotFound(id),
+            TaggedResource::NetworkAcl(id) => Fault::NetworkAclNotFound(id),
+            TaggedResource::VpcPeeringConnection(id) => Fault::VpcPeeringConnectionNotFound(id),
         }
     }
 }
@@ -211,7 +248,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 12] = [
+        let parse: [fn(&str) -> Option<Self>; 15] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -224,6 +261,9 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::Instance),
             |text| text.parse().ok().map(TaggedResource::EgressOnlyInternetGateway),
             |text| text.parse().ok().map(TaggedResource::PrefixList),
+            |text| text.parse().ok().map(TaggedResource::NatGateway),
+            |text| text.parse().ok().map(TaggedResource::NetworkAcl),
+            |text| text.parse().ok().map(TaggedResource::VpcPeeringConnection),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -244,6 +284,9 @@ impl fmt::Display for TaggedResource {
             TaggedResource::Instance(id) => id.fmt(f),
             TaggedResource::EgressOnlyInternetGateway(id) => id.fmt(f),
             TaggedResource::PrefixList(id) => id.fmt(f),
+            TaggedResource::NatGateway(id) => id.fmt(f),
+            TaggedResource::NetworkAcl(id) => id.fmt(f),
+            TaggedResource::VpcPeeringConnection(id) => id.fmt(f),
         }
     }
 }
@@ -260,6 +303,10 @@ mod tests {
         network.security_group("web");
         let (_, interface) = network.instance();
         network.elastic_ip(13, interface);
+        network.nat_gateway();
+        let (requester, accepter) = (network.vpc, network.other);
+        let peering = Change::CreateVpcPeeringConnection { requester, accepter, time: 0, tags: tags("pcx") };
+        network.apply(peering);
         let (name, public_key) = ("me".to_owned(), "ssh-ed25519 AAAA".to_owned());
         let fingerprint = String::new();
         network.apply(Change::CreateEgressOnlyInternetGateway { vpc: network.vpc, tags: tags("eigw") });
@@ -279,7 +326,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 12);
+        assert_eq!(kinds.len(), 15);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

@@ -28,6 +28,9 @@ impl Region {
         if !goes_with(vpc, cidr) {
             return Err(Fault::CidrRestricted(cidr));
         }
+        if let Some(connection) = self.peering_with(id, cidr) {
+            return Err(Fault::CidrOfPeer { cidr, connection });
+        }
         self.check_covers_no_route(id, cidr.into())?;
         self.quotas.allow(Quota::CidrsPerVpc, vpc.cidrs().count() + 1)?;
 

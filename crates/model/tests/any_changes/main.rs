@@ -1,5 +1,6 @@
 //! Whatever is asked of a region, in whatever order, its rules hold.
 
+mod gateways;
 mod rules;
 mod steps;
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use model::{AddressFamily, Destination, InstanceState, Peer, Region, Route, RouteState, RouteTarget, Vpc};
+use model::{
+    AddressFamily, Connectivity, Destination, InstanceState, InterfaceKind, NatGatewayAddressStatus,
+    NatGatewayState, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Vpc,
+};
 use proptest::prelude::*;
 
 pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
@@ -17,6 +20,9 @@ pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
     interfaces_hold_together(region)?;
     instances_hold_together(region)?;
     addresses_hold_together(region)?;
+    nat_gateways_hold_together(region)?;
+    network_acls_hold_together(region)?;
+    peerings_hold_together(region)?;
     quotas_hold(region)
 }
 
@@ -28,6 +34,7 @@ fn ids_are_unique(region: &Region) -> Result<(), TestCaseError> {
         ids.extend(vpc.cidr_associations().map(|association| association.id.to_string()));
         ids.extend(vpc.ipv6.iter().map(|block| block.association.to_string()));
     }
+    ids.extend(region.subnets().values().map(|subnet| subnet.network_acl.id.to_string()));
     for table in region.route_tables().values() {
         ids.extend(table.associations.keys().map(ToString::to_string));
         ids.extend(table.gateway_associations.keys().map(ToString::to_string));
@@ -114,6 +121,18 @@ fn route_tables_hold_together(region: &Region) -> Result<(), TestCaseError> {
                     let gateway = region.egress_only_internet_gateways().get(&gateway);
                     prop_assert_eq!(active, gateway.is_some_and(|gateway| gateway.vpc == table.vpc));
                     prop_assert!(!matches!(route.destination, Destination::V4(_)));
+                    prop_assert!(leaves(vpc, region, route));
+                }
+                RouteTarget::NatGateway(id) => {
+                    let gateway = region.nat_gateways().get(&id);
+                    prop_assert!(gateway.is_none_or(|gateway| gateway.vpc == table.vpc));
+                    prop_assert_eq!(active, gateway.is_some_and(model::NatGateway::stands));
+                }
+                RouteTarget::Peering(id) => {
+                    let connection = region.vpc_peering_connections().get(&id);
+                    prop_assert!(connection.is_none_or(|connection| connection.joins(table.vpc)));
+                    let joins = connection.is_some_and(|it| it.status == PeeringStatus::Active);
+                    prop_assert_eq!(active, joins);
                     prop_assert!(leaves(vpc, region, route));
                 }
                 RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface) => {
@@ -235,7 +254,9 @@ fn interfaces_hold_together(region: &Region) -> Result<(), TestCaseError> {
             let found = region.interface_by_address(interface.vpc, address);
             prop_assert_eq!(found.map(|found| found.id), Some(interface.id));
         }
-        prop_assert!(!interface.groups.is_empty());
+        let own = interface.kind == InterfaceKind::Interface;
+        prop_assert_eq!(interface.groups.is_empty(), !own);
+        prop_assert!(own || interface.attachment.is_none());
         for group in &interface.groups {
             prop_assert_eq!(region.security_groups()[group].vpc, interface.vpc);
         }
@@ -290,6 +311,79 @@ fn addresses_hold_together(region: &Region) -> Result<(), TestCaseError> {
         prop_assert_eq!(region.public_address_of(interface.id, interface.private_ip), Some(public_ip));
     }
     prop_assert_eq!(region.public_addresses().collect::<BTreeSet<_>>(), public);
+    Ok(())
+}
+
+fn nat_gateways_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let mut interfaces = BTreeSet::new();
+    for gateway in region.nat_gateways().values() {
+        let there = region.interfaces().get(&gateway.interface);
+        let up = gateway.stands() || gateway.state == NatGatewayState::Deleting;
+        prop_assert_eq!(there.is_some(), up, "{}", gateway.state);
+        prop_assert_eq!(gateway.shown_until().is_some(), !up);
+        let Some(interface) = there else { continue };
+        prop_assert!(interfaces.insert(interface.id));
+        prop_assert_eq!(interface.kind, InterfaceKind::NatGateway);
+        prop_assert_eq!((interface.subnet, interface.vpc), (gateway.subnet, gateway.vpc));
+        let own: Vec<_> = gateway.addresses.iter().map(|address| address.private_ip).collect();
+        prop_assert_eq!(interface.addresses().collect::<Vec<_>>(), own);
+        prop_assert!((1..=8).contains(&gateway.addresses.len()));
+        for (at, address) in gateway.addresses.iter().enumerate() {
+            prop_assert_eq!(address.primary, at == 0);
+            let public = region.public_address_of(interface.id, address.private_ip);
+            prop_assert_eq!(public, address.public_ip);
+            prop_assert_eq!(public.is_some(), gateway.connectivity == Connectivity::Public);
+            let mapped = address.allocation.and_then(|id| region.addresses()[&id].association.clone());
+            prop_assert_eq!(mapped.map(|mapped| mapped.id), address.association);
+            prop_assert!(at > 0 || address.status == NatGatewayAddressStatus::Succeeded);
+        }
+    }
+    let kinds = region.interfaces().values().filter(|it| it.kind == InterfaceKind::NatGateway);
+    prop_assert_eq!(kinds.count(), interfaces.len(), "each has its gateway");
+    Ok(())
+}
+
+fn network_acls_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    for vpc in region.vpcs().values() {
+        let defaults = region.network_acls().values().filter(|acl| acl.vpc == vpc.id && acl.is_default);
+        prop_assert_eq!(defaults.map(|acl| acl.id).collect::<Vec<_>>(), vec![vpc.default_network_acl]);
+    }
+    for acl in region.network_acls().values() {
+        prop_assert!(region.vpcs().contains_key(&acl.vpc));
+        for entries in [&acl.ingress, &acl.egress] {
+            prop_assert!(entries.len() <= region.quotas().rules_per_network_acl);
+            for (number, entry) in entries {
+                prop_assert!((1..=32_766).contains(number));
+                prop_assert_eq!(entry.cidr, entry.cidr.trunc());
+                prop_assert!(entry.ports.is_none_or(|(from, to)| from <= to));
+            }
+        }
+    }
+    for subnet in region.subnets().values() {
+        prop_assert_eq!(region.network_acl_of(subnet).vpc, subnet.vpc);
+    }
+    Ok(())
+}
+
+fn peerings_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let mut pairs = BTreeSet::new();
+    for connection in region.vpc_peering_connections().values() {
+        let (a, b) = (connection.requester, connection.accepter);
+        if connection.shown_until().is_some() {
+            continue;
+        }
+        prop_assert!(a != b && pairs.insert((a.min(b), a.max(b))), "{} and {} are joined twice", a, b);
+        for one in region.vpcs()[&a].cidrs() {
+            for other in region.vpcs()[&b].cidrs() {
+                prop_assert!(!one.contains(&other) && !other.contains(&one), "{} and {}", one, other);
+            }
+        }
+    }
+    prop_assert!(region.vpcs().values().filter(|vpc| vpc.is_default).count() < 2);
+    let zones: Vec<_> = region.subnets().values().filter(|subnet| subnet.default_for_az).collect();
+    let different: BTreeSet<_> = zones.iter().map(|subnet| &subnet.availability_zone).collect();
+    prop_assert_eq!(different.len(), zones.len());
+    prop_assert!(zones.iter().all(|subnet| region.vpcs()[&subnet.vpc].is_default));
     Ok(())
 }
 

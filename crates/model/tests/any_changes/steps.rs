@@ -13,12 +13,16 @@ use model::{
 use proptest::prelude::*;
 
 mod ipv6;
+use crate::gateways;
 
 /// One change to be: which, and numbers to choose its parts by, mostly among what the region has by then.
 pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    (prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8], any::<[u8; 4]>())
+    (
+        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..195u8],
+        any::<[u8; 4]>(),
+    )
 }
 
 /// A VPC with two subnets, an internet gateway and an instance, for the other steps to find something.
@@ -38,8 +42,9 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
     match step.0 {
         0..=18 => creation(region, step),
         19..=40 => alteration(region, step),
-        41..=62 => life(region, step),
-        _ => ipv6::change(region, step),
+        41..=64 => life(region, step),
+        100..=117 => ipv6::change(region, step),
+        _ => gateways::change(region, (step.0 - 100, step.1)),
     }
 }
 
@@ -388,7 +393,9 @@ fn made_route(region: &Region, choice: u8, local: u8) -> (RouteTableId, Destinat
 }
 
 fn via(region: &Region, c: u8, d: u8) -> RouteVia {
-    match c % 4 {
+    match c % 6 {
+        3 => RouteVia::NatGateway(one(region.nat_gateways(), d, gateways::NAT)),
+        4 => RouteVia::Peering(one(region.vpc_peering_connections(), d, gateways::PEERING)),
         0 => RouteVia::InternetGateway(one(region.internet_gateways(), d, IGW)),
         1 => RouteVia::Interface(one(region.interfaces(), d, INTERFACE)),
         2 => RouteVia::EgressOnlyInternetGateway(one(region.egress_only_internet_gateways(), d, EIGW)),
@@ -409,8 +416,8 @@ fn attachment(region: &Region, interface: u8) -> model::AttachmentId {
 }
 
 const IMAGE: &str = "ami-00000000000000001";
-const VPC: &str = "vpc-00000000";
-const SUBNET: &str = "subnet-00000000";
+pub(crate) const VPC: &str = "vpc-00000000";
+pub(crate) const SUBNET: &str = "subnet-00000000";
 const IGW: &str = "igw-00000000";
 const EIGW: &str = "eigw-00000000";
 const PREFIX_LIST: &str = "pl-00000000";
@@ -418,10 +425,10 @@ const TABLE: &str = "rtb-00000000";
 const GROUP: &str = "sg-00000000";
 const INTERFACE: &str = "eni-00000000";
 const INSTANCE: &str = "i-00000000";
-const ALLOCATION: &str = "eipalloc-00000000";
+pub(crate) const ALLOCATION: &str = "eipalloc-00000000";
 
 /// One of the ids there are, or, seldom, one that there is not.
-fn one<Id, T>(all: &BTreeMap<Id, T>, choice: u8, missing: &str) -> Id
+pub(crate) fn one<Id, T>(all: &BTreeMap<Id, T>, choice: u8, missing: &str) -> Id
 where
     Id: Copy + FromStr<Err: std::fmt::Debug>,
 {
@@ -432,10 +439,10 @@ where
 }
 
 #[expect(clippy::expect_used, reason = "the texts are this file's")]
-fn id<Id: FromStr<Err: std::fmt::Debug>>(text: &str) -> Id {
+pub(crate) fn id<Id: FromStr<Err: std::fmt::Debug>>(text: &str) -> Id {
     text.parse().expect("an id")
 }
 
-fn net(a: u8, b: u8, c: u8, prefix: u8) -> Ipv4Net {
+pub(crate) fn net(a: u8, b: u8, c: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 7), prefix)
 }

@@ -3,8 +3,8 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
     Applied, Change, Destination, EgressOnlyInternetGatewayId, Fault, InstanceId, InterfaceId,
-    InternetGatewayId, PrefixListId, Region, Route, RouteOrigin, RouteState, RouteTable,
-    RouteTableAssociationId, RouteTableId, RouteTarget, SubnetId, VpcId,
+    InternetGatewayId, NatGatewayId, PrefixListId, Region, Route, RouteOrigin, RouteState, RouteTable,
+    RouteTableAssociationId, RouteTableId, RouteTarget, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,8 @@ struct ShownRoute {
     instance_id: Option<InstanceId>,
     instance_owner_id: Option<String>,
     network_interface_id: Option<InterfaceId>,
+    nat_gateway_id: Option<NatGatewayId>,
+    vpc_peering_connection_id: Option<VpcPeeringConnectionId>,
     origin: &'static str,
     state: &'static str,
 }
@@ -260,6 +262,8 @@ fn shown_route(region: &Region, route: &Route) -> ShownRoute {
         instance_id: None,
         instance_owner_id: None,
         network_interface_id: None,
+        nat_gateway_id: None,
+        vpc_peering_connection_id: None,
         origin: match route.origin {
             RouteOrigin::CreateRouteTable => "CreateRouteTable",
             RouteOrigin::CreateRoute => "CreateRoute",
@@ -288,6 +292,8 @@ fn shown_route(region: &Region, route: &Route) -> ShownRoute {
         RouteTarget::EgressOnlyInternetGateway(gateway) => {
             shown.egress_only_internet_gateway_id = Some(gateway);
         }
+        RouteTarget::NatGateway(gateway) => shown.nat_gateway_id = Some(gateway),
+        RouteTarget::Peering(connection) => shown.vpc_peering_connection_id = Some(connection),
     }
     shown.instance_owner_id = shown.instance_id.map(|_| region.key().account.0.clone());
     shown

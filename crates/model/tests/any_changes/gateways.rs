@@ -1,0 +1,149 @@
+//! What is asked of a region's NAT gateways, network ACLs, peering connections and default VPC.
+
+use std::net::Ipv4Addr;
+
+use model::{
+    AclEntry, Change, Connectivity, Direction, NatGateway, NatGatewayState, NewNatGateway, Protocol, Region,
+    SecondaryAddresses, Tags,
+};
+
+use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
+
+pub(crate) const NAT: &str = "nat-00000000";
+pub(crate) const PEERING: &str = "pcx-00000000";
+const ACL: &str = "acl-00000000";
+
+pub(crate) fn change(region: &Region, step: Step) -> Change {
+    match step.0 {
+        63..=78 => nat(region, step),
+        79..=86 => acl(region, step),
+        _ => peering(region, step),
+    }
+}
+
+fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
+    let gateway = one(region.nat_gateways(), a, NAT);
+    let there = region.nat_gateways().get(&gateway);
+    let time = u64::from(d) * 100;
+    match kind {
+        63..=65 => Change::CreateNatGateway(NewNatGateway {
+            connectivity: if b & 1 == 0 { Connectivity::Public } else { Connectivity::Private },
+            allocations: (0..b & 3).map(|n| one(region.addresses(), c.wrapping_add(n), ALLOCATION)).collect(),
+            private_ip: (c < 16).then(|| Ipv4Addr::new(10, 2, c, d)),
+            secondary: SecondaryAddresses::Count(u32::from(d % 16 == 0) * u32::from(d)),
+            time,
+            tags: match d % 8 {
+                0 => Tags::from([("ringwall:nat-profile".to_owned(), "rfc".to_owned())]),
+                1 => Tags::from([("ringwall:nat-profile".to_owned(), "other".to_owned())]),
+                _ => Tags::new(),
+            },
+            ..NewNatGateway::new(one(region.subnets(), a, SUBNET))
+        }),
+        66 => Change::DeleteNatGateway { gateway, time },
+        67 | 68 => Change::AssociateNatGatewayAddress {
+            gateway,
+            allocations: vec![one(region.addresses(), c, ALLOCATION)],
+            private_ips: Vec::new(),
+        },
+        69 | 70 => Change::DisassociateNatGatewayAddress {
+            gateway,
+            associations: there
+                .into_iter()
+                .flat_map(|gateway| gateway.addresses.iter().filter_map(|address| address.association))
+                .skip(usize::from(b % 4 != 0))
+                .collect(),
+            max_drain: u32::from(c) * 16,
+            time,
+        },
+        71 => Change::AssignPrivateNatGatewayAddress {
+            gateway,
+            addresses: match b % 4 {
+                0 => SecondaryAddresses::These(vec![Ipv4Addr::new(10, 2, c, d)]),
+                _ => SecondaryAddresses::Count(u32::from(c % 5)),
+            },
+        },
+        72 => Change::UnassignPrivateNatGatewayAddress {
+            gateway,
+            addresses: there
+                .into_iter()
+                .flat_map(|gateway| gateway.addresses.iter().map(|address| address.private_ip))
+                .skip(usize::from(b % 4 != 0))
+                .collect(),
+            max_drain: u32::from(c) * 16,
+            time,
+        },
+        73 => Change::EndNatGatewayDrain {
+            gateway,
+            time: there.and_then(NatGateway::next_drain_end).unwrap_or(time),
+        },
+        74 => Change::ForgetNatGateway { gateway },
+        _ => Change::SetNatGatewayState {
+            gateway,
+            state: match there.map(|gateway| gateway.state) {
+                Some(NatGatewayState::Deleting) if b % 4 > 0 => NatGatewayState::Deleted,
+                _ => [NatGatewayState::Available, NatGatewayState::Deleted, NatGatewayState::Pending]
+                    [usize::from(b) % 5 / 2],
+            },
+        },
+    }
+}
+
+fn acl(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
+    let acl = one(region.network_acls(), a, ACL);
+    let direction = if b & 1 == 0 { Direction::Ingress } else { Direction::Egress };
+    let number = u16::from(c % 32);
+    let entry = AclEntry {
+        protocol: match d % 5 {
+            0 => Protocol::All,
+            n => Protocol::from([6, 17, 1, 50][usize::from(n) - 1]),
+        },
+        cidr: if b & 2 == 0 {
+            net(10, c, d, 20).into()
+        } else {
+            "2001:db8::1/64".parse().unwrap_or_default()
+        },
+        ports: (b & 4 == 0).then_some((u16::from(c), u16::from(d) + 100)),
+        icmp: (b & 8 == 0).then_some((i16::from(c) - 1, -1)),
+        allow: b & 16 == 0,
+    };
+    match kind {
+        79 => Change::CreateNetworkAcl { vpc: one(region.vpcs(), a, VPC), tags: Tags::new() },
+        80 => Change::DeleteNetworkAcl { acl },
+        81..=83 => Change::CreateNetworkAclEntry { acl, direction, number, entry },
+        84 => Change::ReplaceNetworkAclEntry {
+            acl,
+            direction,
+            number: if d & 8 == 0 { 100 } else { number },
+            entry,
+        },
+        85 => Change::DeleteNetworkAclEntry { acl, direction, number: if d & 8 == 0 { 100 } else { number } },
+        _ => {
+            let association = region.subnets().get(&one(region.subnets(), b, SUBNET));
+            let association = association.map(|subnet| subnet.network_acl.id);
+            let association = association.unwrap_or_else(|| id("aclassoc-00000000"));
+            Change::ReplaceNetworkAclAssociation { association, acl }
+        }
+    }
+}
+
+fn peering(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
+    let connection = one(region.vpc_peering_connections(), a, PEERING);
+    let time = u64::from(c) * if d % 4 == 0 { 10_000 } else { 1 };
+    match kind {
+        87 | 88 => Change::CreateVpcPeeringConnection {
+            requester: one(region.vpcs(), a, VPC),
+            accepter: one(region.vpcs(), b, VPC),
+            time: u64::from(c),
+            tags: Tags::new(),
+        },
+        89 => Change::AcceptVpcPeeringConnection { connection, time },
+        90 => Change::RejectVpcPeeringConnection { connection, time },
+        91 => Change::DeleteVpcPeeringConnection { connection, time },
+        92 if d & 1 == 0 => Change::ExpireVpcPeeringConnection { connection, time },
+        92 => Change::ForgetVpcPeeringConnection { connection },
+        93 if a % 8 == 0 => Change::CreateDefaultVpc,
+        _ => Change::CreateDefaultSubnet {
+            availability_zone: format!("eu-west-1{}", char::from(b'a' + b % 8)),
+        },
+    }
+}
