@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AclEntry, Change, Connectivity, Direction, NatGateway, NatGatewayState, NewNatGateway, Protocol, Region,
-    SecondaryAddresses, Tags,
+    AclEntry, AllocationId, Change, Connectivity, Direction, NatGateway, NatGatewayState, NewNatGateway,
+    Protocol, Region, SecondaryAddresses, Tags,
 };
 
 use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
@@ -12,6 +12,17 @@ use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
 pub(crate) const NAT: &str = "nat-00000000";
 pub(crate) const PEERING: &str = "pcx-00000000";
 const ACL: &str = "acl-00000000";
+
+/// A public and a private NAT gateway, both available, for the other steps to find something.
+pub(crate) const FIRST: [Step; 7] = [
+    (15, [1, 0, 0, 1]),
+    (15, [2, 0, 0, 1]),
+    (15, [3, 0, 0, 1]),
+    (63, [1, 4, 20, 2]),
+    (63, [1, 1, 20, 2]),
+    (75, [1, 0, 0, 0]),
+    (75, [2, 0, 0, 0]),
+];
 
 pub(crate) fn change(region: &Region, step: Step) -> Change {
     match step.0 {
@@ -28,7 +39,13 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
     match kind {
         63..=65 => Change::CreateNatGateway(NewNatGateway {
             connectivity: if b & 1 == 0 { Connectivity::Public } else { Connectivity::Private },
-            allocations: (0..b & 3).map(|n| one(region.addresses(), c.wrapping_add(n), ALLOCATION)).collect(),
+            allocations: match b % 8 {
+                0 => vec![one(region.addresses(), c, ALLOCATION); 2],
+                2 => free(region, c, 2),
+                n if n & 1 == 0 => free(region, c, 1),
+                7 => free(region, c, 1),
+                _ => Vec::new(),
+            },
             private_ip: (c < 16).then(|| Ipv4Addr::new(10, 2, c, d)),
             secondary: SecondaryAddresses::Count(u32::from(d % 16 == 0) * u32::from(d)),
             time,
@@ -42,7 +59,11 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
         66 => Change::DeleteNatGateway { gateway, time },
         67 | 68 => Change::AssociateNatGatewayAddress {
             gateway,
-            allocations: vec![one(region.addresses(), c, ALLOCATION)],
+            allocations: if b % 8 == 0 {
+                vec![one(region.addresses(), c, ALLOCATION)]
+            } else {
+                free(region, c, 1)
+            },
             private_ips: Vec::new(),
         },
         69 | 70 => Change::DisassociateNatGatewayAddress {
@@ -86,6 +107,13 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             },
         },
     }
+}
+
+/// Elastic IP addresses that are mapped to nothing.
+fn free(region: &Region, choice: u8, count: usize) -> Vec<AllocationId> {
+    let free: Vec<_> = region.addresses().values().filter(|address| address.association.is_none()).collect();
+    let chosen = free.iter().cycle().skip(usize::from(choice)).take(count.min(free.len()));
+    chosen.map(|address| address.allocation).collect()
 }
 
 fn acl(region: &Region, (kind, [a, b, c, d]): Step) -> Change {

@@ -18,7 +18,7 @@ proptest! {
     fn rules_hold(steps in proptest::collection::vec(steps::step(), STEPS)) {
         let mut region = new_region();
         let (mut changes, mut refused) = (Vec::new(), 0);
-        for step in steps::FIRST.into_iter().chain(steps) {
+        for step in steps::FIRST.into_iter().chain(gateways::FIRST).chain(steps) {
             let change = steps::change(&region, step);
             prop_assert_eq!(&stored::<Change>(&change), &change);
             changes.push(change.clone());
