@@ -1,12 +1,13 @@
 //! The engine: frames in, frames out; what it remembers between them, and what it counts.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wire::{Ethertype, Frame, Packet, Transport, fragment, icmp_error};
+use wire::{Ethertype, Frame, Mac, Packet, Transport, fragment, icmp_error};
 
-use crate::fabric::{PortId, Time};
+use crate::fabric::{Gateway, PortId, Time};
 use crate::flow::{Cached, Claim, EndKey, FlowTable, Place};
 use crate::fragment::FragmentTable;
 use crate::pipeline::{self, Decision, View};
@@ -17,6 +18,9 @@ use crate::verdict::{DropReason, Ethernet, Verdict};
 
 /// Connections tracked at most. EC2 publishes no figure for its own limit; this bounds memory to some 300 MB.
 const CONNECTIONS: usize = 1 << 20;
+
+/// Where an imagined gateway is: who explains takes it that the real one answers.
+const IMAGINED_GATEWAY: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x03]);
 
 /// Forwards, answers and drops packets, and remembers connections.
 #[derive(Debug)]
@@ -61,14 +65,16 @@ impl Engine {
     pub fn new(tables: Arc<Tables>, seed: u64) -> Engine {
         let flows = FlowTable::new(CONNECTIONS, seed);
         Engine {
-            core: Core { tables, flows, fragments: FragmentTable::default() },
+            core: Core { tables, flows, fragments: FragmentTable::default(), gateway: None },
             counters: Counters::default(),
         }
     }
 
     /// An engine of these tables without connections, to try packets on.
     pub fn imagine(tables: Arc<Tables>) -> Engine {
-        Engine::new(tables, 0)
+        let mut engine = Engine::new(tables, 0);
+        engine.core.gateway = Some(IMAGINED_GATEWAY);
+        engine
     }
 
     /// Swaps the tables. Tracked connections go on, as EC2's do, but for those of interfaces that left their port;
@@ -77,6 +83,9 @@ impl Engine {
         let changed = self.core.tables.ports_changed(&tables);
         if !changed.is_empty() {
             self.core.flows.forget_ports(&changed);
+        }
+        if self.core.gateway_address() != Core::gateway_of(&tables) {
+            self.core.gateway = None;
         }
         self.core.tables = tables;
         self.core.fragments.clear();
@@ -126,6 +135,21 @@ impl Engine {
         *self.counters.at(port).drops.entry(reason).or_default() += 1;
     }
 
+    /// The ARP request that finds the uplink's gateway, and the uplink's port, if there is one to be found and anybody
+    /// behind the uplink whom it could answer. To be sent often until [`Engine::gateway_is_known`], then now and then:
+    /// the gateway may move.
+    pub fn ask_gateway(&self) -> Option<(PortId, Frame)> {
+        let uplink = self.core.tables.uplink()?;
+        let gateway = self.core.gateway_address()?;
+        let asker = self.core.tables.any_public()?;
+        Some((uplink.port, wire::arp::request(uplink.mac, asker, gateway)))
+    }
+
+    /// Whether the uplink's gateway has been heard.
+    pub fn gateway_is_known(&self) -> bool {
+        self.core.gateway.is_some()
+    }
+
     /// Lets go of what has been idle too long. Call it about once a second.
     pub fn expire(&mut self, now: Time) {
         self.core.flows.expire(now);
@@ -145,6 +169,8 @@ struct Core {
     tables: Arc<Tables>,
     flows: FlowTable,
     fragments: FragmentTable,
+    /// The MAC address of the uplink's gateway, where it had to be asked for and has been heard.
+    gateway: Option<Mac>,
 }
 
 /// Takes each frame that leaves, with the port that it leaves by.
@@ -161,7 +187,12 @@ impl Core {
     ) -> Result<(), DropReason> {
         frame.offload.validate(&frame.bytes).map_err(|_| DropReason::BadOffload)?;
         match Ethertype::of(&frame.bytes).map_err(DropReason::Malformed)? {
-            Ethertype::Arp => act(arp::answer(&self.tables, port, frame), port, send),
+            Ethertype::Arp => {
+                if let Some(mac) = arp::heard_gateway(&self.tables, port, frame) {
+                    self.gateway_is_at(mac);
+                }
+                act(arp::answer(&self.tables, port, frame), port, send)
+            }
             Ethertype::Ipv4 => self.ipv4(now, port, frame, trace, send),
             Ethertype::Vlan => Err(DropReason::VlanTagged),
             Ethertype::Ipv6 | Ethertype::Other(_) => Err(DropReason::UnsupportedProtocol),
@@ -250,9 +281,29 @@ impl Core {
             packet.verify_icmp(frame).map_err(DropReason::Malformed)?;
             packet.quoted().ok_or(DropReason::BadQuote)?;
         }
-        let view = View { tables: &self.tables, flows: &self.flows };
+        let view = View { tables: &self.tables, flows: &self.flows, gateway: self.gateway };
         let Decision { verdict, claim } = pipeline::decide(&view, port, frame, packet, trace);
         Ok((verdict, claim.map_or(Standing::Stateless, Standing::New)))
+    }
+
+    /// The gateway's address, where its MAC address has to be asked for.
+    fn gateway_address(&self) -> Option<Ipv4Addr> {
+        Core::gateway_of(&self.tables)
+    }
+
+    fn gateway_of(tables: &Tables) -> Option<Ipv4Addr> {
+        match tables.uplink()?.gateway? {
+            Gateway::Address(address) => Some(address),
+            Gateway::Mac(_) => None,
+        }
+    }
+
+    /// Sends to the gateway at this MAC address from now on.
+    fn gateway_is_at(&mut self, mac: Mac) {
+        if self.gateway.replace(mac).is_some_and(|old| old != mac) {
+            self.flows.forget_verdicts();
+            self.fragments.clear();
+        }
     }
 
     /// The router's answer to a packet that exceeds the way out and must not be cut.

@@ -69,4 +69,15 @@ pub struct Uplink {
     pub mtu: u16,
     /// Who else is on the segment.
     pub neighbors: BTreeMap<Ipv4Addr, Mac>,
+    /// Who forwards to everybody else, if anybody does.
+    pub gateway: Option<Gateway>,
+}
+
+/// The next hop for whoever is not on the uplink's segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gateway {
+    /// It has this MAC address.
+    Mac(Mac),
+    /// It has this address; its MAC address is found by ARP ([`crate::Engine::ask_gateway`]).
+    Address(Ipv4Addr),
 }

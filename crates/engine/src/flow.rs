@@ -169,6 +169,13 @@ impl FlowTable {
         self.flows[place.flow].ends[place.end].cached = Some(cached);
     }
 
+    /// Has every verdict asked anew.
+    pub(crate) fn forget_verdicts(&mut self) {
+        for end in self.flows.iter_mut().flat_map(|(_, flow)| &mut flow.ends) {
+            end.cached = None;
+        }
+    }
+
     /// A packet was forwarded from this end to `receiver`: moves the connection's state and lifetime on.
     pub(crate) fn touch(&mut self, place: Place, receiver: &EndKey, flags: Option<TcpFlags>, now: Time) {
         self.flows[place.flow].advance(place.end == 1, flags, now);

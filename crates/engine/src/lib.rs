@@ -6,6 +6,7 @@
 //!   into immutable answers. [`Engine::load`] swaps them; connections stay, cached verdicts do not.
 //! - [`Engine::receive`] takes one frame from one port at one moment and calls `send` for each frame that leaves.
 //!   It never blocks, never panics on any bytes, and reads no clock: time is an argument.
+//! - [`Engine::ask_gateway`] gives the ARP request that finds the uplink's gateway; whoever has a wire sends it.
 //! - [`Engine::expire`] lets go of connections and fragments that have been idle too long.
 //! - [`Engine::explain`] is `receive` with its [`Step`]s kept. Explain on [`Engine::imagine`]'s copy, which has the
 //!   same tables and no connections, and nothing in the running engine changes.
@@ -26,7 +27,7 @@ mod translate;
 pub mod verdict;
 
 pub use engine::{Counters, Engine, Explained, PortCounters};
-pub use fabric::{Fabric, InterfaceKey, PortId, Services, Time, Uplink};
+pub use fabric::{Fabric, Gateway, InterfaceKey, PortId, Services, Time, Uplink};
 pub use service::link_local::{METADATA, service_address, service_port};
 pub use tables::{ROUTER_MAC, Tables};
 pub use trace::{Direction, Step};

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use wire::{FlowKey, FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport};
 
-use crate::fabric::{PortId, Uplink};
+use crate::fabric::{Gateway, PortId, Uplink};
 use crate::filter::{security_group, source_check};
 use crate::flow::{Claim, FlowTable};
 use crate::route;
@@ -49,6 +49,8 @@ pub(crate) struct Hop {
 pub(crate) struct View<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) flows: &'a FlowTable,
+    /// Where the uplink's gateway is, once it has been heard.
+    pub(crate) gateway: Option<Mac>,
 }
 
 /// Decides what happens to one well-formed IPv4 packet that is no later fragment.
@@ -190,7 +192,11 @@ fn to_internet(view: &View<'_>, sent: (PortId, FlowKey), hop: Hop, trace: &mut i
         return Ok((Forward { mtu: INTERNET_GATEWAY_MTU, ..forward }, claim));
     }
     let uplink = view.tables.uplink.as_ref().ok_or(DropReason::NoUplink)?;
-    let mac = *uplink.neighbors.get(&hop.dst()).ok_or(DropReason::NoInternetHost)?;
+    let mac = match (uplink.neighbors.get(&hop.dst()).copied(), uplink.gateway) {
+        (Some(mac), _) | (None, Some(Gateway::Mac(mac))) => mac,
+        (None, Some(Gateway::Address(_))) => view.gateway.ok_or(DropReason::GatewayUnresolved)?,
+        (None, None) => return Err(DropReason::NoInternetHost),
+    };
     trace.note(|| Step::ToInternet { destination: hop.dst() });
     let hop = hop.edited(Rewrite { eth_src: Some(uplink.mac), eth_dst: Some(mac), ..Rewrite::default() });
     leave(view, sent, uplink.port, uplink.mtu, hop)

@@ -178,6 +178,11 @@ impl Tables {
         self.public.get(&address).copied()
     }
 
+    /// Some public address that packets can reach.
+    pub(crate) fn any_public(&self) -> Option<Ipv4Addr> {
+        self.public.keys().next().copied()
+    }
+
     fn add(&mut self, region: &Region, fabric: &Fabric, seed: u64) {
         let mut vpcs: BTreeMap<VpcId, usize> = BTreeMap::new();
         for vpc in region.vpcs().values() {

@@ -126,6 +126,8 @@ drop_reasons! {
     UnknownPublicAddress = "UnknownPublicAddress",
     /// Nobody on the internet segment has the destination address.
     NoInternetHost = "NoInternetHost",
+    /// The uplink's gateway has not answered ARP yet.
+    GatewayUnresolved = "GatewayUnresolved",
     /// There is no uplink to the internet.
     NoUplink = "NoUplink",
     /// The frame on the internet segment is for somebody else.

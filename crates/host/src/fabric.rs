@@ -5,19 +5,26 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use engine::{Counters, DropReason, Engine, PortId, Tables, Time};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
-use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
+use crate::clock::Clock;
 use crate::namespace::{Namespace, NamespaceError};
 use crate::packet_socket::PacketSocket;
 
-/// How often idle connections are looked for when nothing else happens.
-const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-const TICK_NANOSECONDS: u64 = 1_000_000_000;
+/// How often idle connections are looked for, in seconds of the clock.
+const TICK: u64 = 1;
+/// How long the fabric waits for packets or commands, at most and at least: a clock may stand still, or run fast.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How often the uplink's gateway is asked for where it is, until it is known and after that: in real time, since others
+/// hear it.
+const ASK: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The running fabric. Dropping it stops it.
 #[derive(Debug)]
@@ -56,15 +63,16 @@ pub struct Counted {
 enum Command {
     Load(Arc<Tables>),
     Counters(SyncSender<Counted>),
+    Expire(SyncSender<()>),
     Stop,
 }
 
 impl Fabric {
-    /// Opens the packet sockets of `namespace` and forwards with `engine` from now on.
+    /// Opens the packet sockets of `namespace` and forwards with `engine` from now on, by the time of `clock`.
     ///
     /// # Errors
     /// [`FabricError`], if the namespace, the sockets or the thread cannot be had.
-    pub fn start(namespace: &Namespace, engine: Engine) -> Result<Fabric, FabricError> {
+    pub fn start(namespace: &Namespace, engine: Engine, clock: Arc<Clock>) -> Result<Fabric, FabricError> {
         let sockets = namespace.run(PacketSocket::open)?.map_err(FabricError::Sockets)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|error| FabricError::Thread(error.into()))?);
@@ -72,7 +80,10 @@ impl Fabric {
         let woken = Arc::clone(&wake);
         let thread = thread::Builder::new()
             .name("fabric".to_owned())
-            .spawn(move || Loop { engine, sockets, commands: received, wake: woken, expired: 0 }.run())
+            .spawn(move || {
+                let expired = clock.now();
+                Loop { engine, sockets, clock, commands: received, wake: woken, expired, asked: None }.run();
+            })
             .map_err(FabricError::Thread)?;
         Ok(Fabric { commands, wake, thread: Some(thread) })
     }
@@ -95,6 +106,16 @@ impl Fabric {
         counters.recv().map_err(|_| FabricError::Stopped)
     }
 
+    /// Lets go of what has been idle too long by the clock, now; packets that come later find it gone.
+    ///
+    /// # Errors
+    /// [`FabricError::Stopped`].
+    pub fn expire(&self) -> Result<(), FabricError> {
+        let (answer, done) = mpsc::sync_channel(1);
+        self.tell(Command::Expire(answer))?;
+        done.recv().map_err(|_| FabricError::Stopped)
+    }
+
     fn tell(&self, command: Command) -> Result<(), FabricError> {
         self.commands.send(command).map_err(|_| FabricError::Stopped)?;
         rustix::io::write(&*self.wake, &1u64.to_ne_bytes()).map_err(|_| FabricError::Stopped)?;
@@ -115,10 +136,13 @@ impl Drop for Fabric {
 struct Loop {
     engine: Engine,
     sockets: PacketSocket,
+    clock: Arc<Clock>,
     commands: Receiver<Command>,
     wake: Arc<OwnedFd>,
     /// When idle connections were last looked for.
-    expired: u64,
+    expired: Time,
+    /// When the uplink's gateway was asked for last.
+    asked: Option<Instant>,
 }
 
 impl Loop {
@@ -128,11 +152,11 @@ impl Loop {
             if woken && !self.obey() {
                 return;
             }
-            let now = now();
-            if now.0 - self.expired >= TICK_NANOSECONDS {
-                self.engine.expire(now);
-                self.expired = now.0;
+            let now = self.clock.now();
+            if now >= self.expired.after(TICK) {
+                self.expire(now);
             }
+            self.ask_gateway();
             if let Err(error) = self.forward(now) {
                 tracing::warn!(%error, "cannot receive from the fabric's ports");
             }
@@ -143,7 +167,9 @@ impl Loop {
     fn wait(&self) -> rustix::io::Result<bool> {
         let mut fds =
             [self.sockets.as_fd(), self.wake.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, Some(&TICK)) {
+        let due = self.clock.real_until(self.expired.after(TICK)).unwrap_or(LONGEST_WAIT);
+        let limit = Timespec::try_from(due.clamp(SHORTEST_WAIT, LONGEST_WAIT)).ok();
+        match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(!fds[1].revents().is_empty()),
             Err(error) => {
                 tracing::error!(%error, "cannot wait for packets");
@@ -165,10 +191,31 @@ impl Loop {
                     // The asker may have gone.
                     let _ = answer.send(Counted { engine: self.engine.counters(), overload });
                 }
+                Command::Expire(answer) => {
+                    self.expire(self.clock.now());
+                    let _ = answer.send(());
+                }
                 Command::Stop => return false,
             }
         }
         true
+    }
+
+    fn ask_gateway(&mut self) {
+        let pause = if self.engine.gateway_is_known() { ASK_AGAIN } else { ASK };
+        if self.asked.is_some_and(|asked| asked.elapsed() < pause) {
+            return;
+        }
+        let Some((port, request)) = self.engine.ask_gateway() else { return };
+        self.asked = Some(Instant::now());
+        if let Err(error) = self.sockets.split().1.send(port.0, &request) {
+            tracing::debug!(%port, %error, "the uplink's gateway could not be asked for");
+        }
+    }
+
+    fn expire(&mut self, now: Time) {
+        self.engine.expire(now);
+        self.expired = now;
     }
 
     fn forward(&mut self, now: Time) -> io::Result<()> {
@@ -199,10 +246,4 @@ impl Loop {
         }
         Ok(())
     }
-}
-
-fn now() -> Time {
-    let clock = clock_gettime(ClockId::Monotonic);
-    // The monotonic clock starts at boot and does not run backwards: both parts are never negative.
-    Time(clock.tv_sec.unsigned_abs() * 1_000_000_000 + clock.tv_nsec.unsigned_abs())
 }

@@ -1,7 +1,7 @@
 //! The kernel's side of a plan: what is there, and one deed at a time.
 
 mod linux;
-mod netlink;
+pub(crate) mod netlink;
 mod netns;
 mod pretend;
 pub(crate) mod sysctl;

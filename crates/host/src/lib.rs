@@ -1,5 +1,6 @@
 //! One Linux machine's effects: namespaces, links, packet sockets and machines; what was made, and its end.
 
+pub mod clock;
 pub mod cloud;
 pub mod fabric;
 pub mod holder;
@@ -14,3 +15,4 @@ pub mod reconcile;
 pub mod relay;
 pub mod step;
 pub mod teardown;
+pub mod uplink;

@@ -139,6 +139,20 @@ impl Namespace {
         Ok(Self { name: name.to_owned(), path, fd: file.into(), inode })
     }
 
+    /// Opens the namespace with this inode number, if anything leads to it: this thread, a pin, or a process.
+    pub(crate) fn of_inode(inode: u64) -> Option<Self> {
+        let entries = |dir: &str| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let pins = entries(DIRECTORY);
+        let processes = entries("/proc").map(|process| process.join("ns/net"));
+        let paths = [PathBuf::from("/proc/thread-self/ns/net")].into_iter().chain(pins).chain(processes);
+        paths.into_iter().find_map(|path| {
+            // One that cannot be opened is none of ours.
+            let file = File::open(&path).ok().filter(is_namespace)?;
+            let found = file.metadata().is_ok_and(|metadata| metadata.ino() == inode);
+            found.then(|| Self { name: path.display().to_string(), path, fd: file.into(), inode })
+        })
+    }
+
     /// Removes the pin, and after the last one the directory, if it was ours. The namespace itself dies with its
     /// last process and open file. One that is not there is no error.
     ///

@@ -25,6 +25,8 @@ pub struct NamespacePlan {
     pub bridges: BTreeSet<String>,
     /// Addresses with their prefix lengths: (link, address).
     pub addresses: BTreeSet<(String, Ipv4Net)>,
+    /// Links that others make there, and that are left alone.
+    pub foreign: BTreeSet<String>,
     /// Routes of the main table.
     pub routes: BTreeSet<Route>,
     /// Permanent neighbour entries: (link, address, hardware address).

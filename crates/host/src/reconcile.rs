@@ -110,7 +110,8 @@ impl<'a> Diff<'a> {
             }
             let planned = self.plan.links(name);
             for (link, found) in self.found(name).into_iter().flat_map(|found| &found.links) {
-                if found.kind != LinkKind::Other && !planned.contains(link.as_str()) {
+                let known = planned.contains(link.as_str()) || namespace.foreign.contains(link);
+                if found.kind != LinkKind::Other && !known {
                     self.delete_link(name, link);
                 }
             }

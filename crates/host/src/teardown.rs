@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_si
 
 use crate::ledger::{FILE_NAME, Ledger, LedgerError, Made};
 use crate::namespace::{self, Namespace, NamespaceError, Owned};
+use crate::uplink::{self, UplinkError};
 
 /// How long killed processes may take to end. One that writes to a hung disk may take longer than any bound.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +25,9 @@ pub enum TeardownError {
     /// A namespace's pin, or the directory of pins, stays.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// Something in the machine's own namespace stays.
+    #[error("the uplink: {0}")]
+    Uplink(#[from] UplinkError),
     /// A process could not be killed.
     #[error("killing process {pid} in namespace {namespace}: {source}")]
     Kill {
@@ -93,6 +97,8 @@ pub fn teardown(dir: &Path) -> Result<TornDown, Vec<TeardownError>> {
         .map_err(|source| vec![TeardownError::Remove { path: dir.to_owned(), source }])?;
     let made = Ledger::read(&dir).map_err(|e| vec![e.into()])?;
     let mut work = Work { done: TornDown::default(), errors: Vec::new() };
+    // First: its own list names a link in a namespace of ours.
+    work.errors.extend(uplink::undo(&dir).err().map(TeardownError::from));
 
     work.namespaces(made.iter().filter_map(|made| match made {
         Made::Namespace { name } => Some(name.as_str()),

@@ -76,6 +76,11 @@ pub fn uplink_mac(lab: &Lab) -> Mac {
     mac(&[&lab.name, "fabric", UPLINK])
 }
 
+/// The hardware address of this machine's end, where it is the machine that the uplink leads to.
+pub fn machine_mac(lab: &Lab) -> Mac {
+    mac(&[&lab.name, "", UPLINK])
+}
+
 /// The hardware address of a host's interface.
 pub fn interface_mac(lab: &Lab, host: &Host, interface: &Interface) -> Mac {
     mac(&[&lab.name, &host.name, &interface.name])

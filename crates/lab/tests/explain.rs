@@ -42,6 +42,7 @@ impl Standing {
             mac: plan::uplink_mac(&lab),
             mtu: 1500,
             neighbors: plan::internet_neighbors(&lab),
+            gateway: None,
         };
         let services = Services { port: PortId(3), mac: wire::Mac([2, 0, 0, 0, 0, 3]) };
         let fabric = Fabric { interfaces, services: Some(services), uplink: Some(uplink) };

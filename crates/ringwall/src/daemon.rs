@@ -1,10 +1,14 @@
 //! A daemon: the EC2 endpoint, the fabric and the services of one cloud, with or without a lab's world around it.
 
 mod agent;
+mod ages;
+mod clock;
 mod cloud;
 mod control;
 mod report;
+mod rounds;
 mod servers;
+pub(crate) mod uplink;
 
 use std::fs::File;
 use std::io;
@@ -18,8 +22,10 @@ use std::time::{Duration, Instant};
 
 use ::control::ec2::{self, Api, Credentials, Image, Settings};
 use ::control::store::{CommitError, Options, Store, StoreError, Transaction};
+use host::clock::Rate;
 use host::kernel::{KernelError, Linux};
 use host::ledger::{Ledger, LedgerError};
+use host::uplink::{Uplink, UplinkError, Wanted};
 use lab::deploy::{self, Deployment, deploy};
 use lab::error::LabError;
 use lab::file::Lab;
@@ -59,6 +65,8 @@ enum DaemonError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    #[error(transparent)]
     Agent(#[from] AgentError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
@@ -76,6 +84,16 @@ enum DaemonError {
 #[derive(Debug, thiserror::Error)]
 #[error("the machine gives no random numbers: {0}")]
 struct RandomError(io::Error);
+
+/// How a daemon is to start.
+pub(crate) struct Start {
+    /// How fast its clock runs.
+    pub(crate) rate: Rate,
+    /// Where its cloud leads to, if anywhere.
+    pub(crate) uplink: Option<Wanted>,
+    /// Whose requests it answers; anybody's if there are none.
+    pub(crate) credentials: Option<Credentials>,
+}
 
 /// What the daemon's threads share about its rise and end.
 #[derive(Default)]
@@ -111,7 +129,8 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
     });
     let credentials = credentials.transpose()?;
     let listener = first_free(flags.listen).map_err(Failure::file(&dir.path));
-    live(dir, lock, listener?, credentials, LAST_WORDS, |dir| {
+    let start = Start { rate: flags.clock_rate, uplink: None, credentials };
+    live(dir, lock, listener?, start, LAST_WORDS, |dir| {
         let mut lab = Lab::load(&flags.file)?;
         lab.name.clone_from(&dir.name);
         Ok(lab)
@@ -119,22 +138,16 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
 }
 
 /// Runs the daemon of a cloud that has no world around it, in the foreground.
-pub(crate) fn serve(
-    dir: LabDir,
-    lock: Locked,
-    lab: Lab,
-    listener: TcpListener,
-    credentials: Option<Credentials>,
-) -> Outcome {
+pub(crate) fn serve(dir: LabDir, lock: Locked, lab: Lab, listener: TcpListener, start: Start) -> Outcome {
     // Its words are on the terminal already.
-    live(dir, lock, listener, credentials, Duration::ZERO, |_| Ok(lab))
+    live(dir, lock, listener, start, Duration::ZERO, |_| Ok(lab))
 }
 
 fn live(
     dir: LabDir,
     mut lock: Locked,
     listener: TcpListener,
-    credentials: Option<Credentials>,
+    start: Start,
     last_words: Duration,
     lab: impl FnOnce(&LabDir) -> Result<Lab, DaemonError>,
 ) -> Outcome {
@@ -155,16 +168,17 @@ fn live(
     stop_on_signals(&shared).map_err(Failure::file(&dir.path))?;
 
     let fresh = !dir.deployment().exists();
-    let progress = |words| shared.progress(words);
-    match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, credentials, &progress)) {
+    match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, start, &|words| shared.progress(words))) {
         Ok(daemon) => {
             shared.end(Ok(Arc::clone(&daemon.cloud)));
             shared.wait_for_stop(None);
             daemon.end(&shared);
+            undo_uplink(&dir);
             Ok(0)
         }
         Err(error) => {
             tracing::error!(%error, "the cloud could not be brought up");
+            undo_uplink(&dir);
             // What stood before, and was acknowledged, is not taken away because a restart failed.
             if fresh {
                 for error in host::teardown::teardown(&dir.path).err().unwrap_or_default() {
@@ -178,18 +192,29 @@ fn live(
     }
 }
 
+/// The machine's own namespace is as it was when the daemon is gone; all else stays.
+fn undo_uplink(dir: &LabDir) {
+    if let Err(error) = host::uplink::undo(&dir.path) {
+        tracing::error!(%error, "the uplink could not be undone; `ringwall lab down {}` tries again", dir.name);
+    }
+}
+
 fn rise(
     dir: &LabDir,
     lab: Lab,
     lock: Locked,
     listener: TcpListener,
-    credentials: Option<Credentials>,
+    start: Start,
     progress: &dyn Fn(String),
 ) -> Result<Daemon, DaemonError> {
+    // What a daemon that was killed left in the machine's own namespace is in the way of the next, if not of the machine.
+    host::uplink::undo(&dir.path)?;
+    let uplink = start.uplink.map(|wanted| Uplink::plan(&dir.path, wanted)).transpose()?;
     let store = Arc::new(Store::open(&dir.path, Options::default())?);
     let deployment = deployment(dir, &lab, &store)?;
     let key = lab.region.clone();
-    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store, credentials.is_some()));
+    let Start { rate, uplink: _, credentials } = start;
+    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store, rate, credentials.is_some()));
     let watch = cloud.store.watch();
     let kernel = Linux::open(Ledger::open(&dir.path)?)?;
     let mut agent = Agent {
@@ -200,6 +225,8 @@ fn rise(
         compiled: 0,
         remade: Default::default(),
         servers: Servers::default(),
+        terminated: Default::default(),
+        way_out: uplink.map(uplink::Way::new),
     };
     progress(format!("cloud: {} resources in {key}", cloud.deployment.physical.len()));
 

@@ -1,11 +1,17 @@
 //! Every flag, and nothing else.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use host::clock::Rate;
 use ipnet::Ipv4Net;
+
+use crate::command::clock;
 
 /// A virtual private cloud on your own Linux machine.
 #[derive(Debug, Parser)]
@@ -32,6 +38,10 @@ pub(crate) enum Command {
     Enter(EnterFlags),
     /// Say which way a packet takes, there and back, and who decides what on it.
     Explain(ExplainFlags),
+    /// Show a lab's clock, set it forward, or have it run faster.
+    ///
+    /// Idle times of connections run by it, and how long a terminated instance is shown.
+    Clock(ClockFlags),
     /// A lab's daemon.
     #[command(hide = true)]
     Daemon(DaemonFlags),
@@ -87,6 +97,9 @@ pub(crate) struct UpFlags {
     /// if the account is not 000000000000, aws_account_id. Nobody but its owner may have access to it.
     #[arg(long, value_name = "FILE")]
     pub(crate) credentials: Option<PathBuf>,
+    /// How fast the lab's clock runs: seconds a second, 0 to 3600.
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(crate) clock_rate: Option<Rate>,
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +119,42 @@ pub(crate) struct ServeFlags {
     /// Where Elastic IPs come from.
     #[arg(long, default_value = "203.0.113.0/24")]
     pub(crate) pool: Ipv4Net,
+    /// Where packets for the internet go: `none`, `host` (through this machine's own routing, behind its addresses), or
+    /// the name of an interface of this machine, on which the cloud speaks for its pool.
+    #[arg(long, value_name = "none|host|INTERFACE", default_value = "none")]
+    pub(crate) uplink: UplinkFlag,
+    /// The next hop beyond the interface that is the uplink.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) uplink_gateway: Option<Ipv4Addr>,
+    /// With `--uplink host`, have the interfaces of this machine's default routes forward as long as the cloud is served.
+    #[arg(long)]
+    pub(crate) uplink_forwarding: bool,
+    /// How fast the cloud's clock runs: seconds a second, 0 to 3600.
+    #[arg(long, value_name = "RATE", default_value_t = Rate::REAL, allow_hyphen_values = true)]
+    pub(crate) clock_rate: Rate,
+}
+
+/// Where a cloud leads to.
+#[derive(Debug, Clone)]
+pub(crate) enum UplinkFlag {
+    /// Nowhere.
+    None,
+    /// Through this machine.
+    Host,
+    /// To what an interface of this machine is on.
+    Interface(String),
+}
+
+impl FromStr for UplinkFlag {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<UplinkFlag, Infallible> {
+        Ok(match text {
+            "none" => UplinkFlag::None,
+            "host" => UplinkFlag::Host,
+            interface => UplinkFlag::Interface(interface.to_owned()),
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +199,34 @@ pub(crate) struct ExplainFlags {
     pub(crate) to: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ClockFlags {
+    /// The lab; needed only if several are up.
+    #[arg(long, global = true)]
+    pub(crate) lab: Option<String>,
+    /// Print what the clock shows as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<ClockCommand>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Set the clock forward, and end all that has ended by then.
+    Advance {
+        /// How far: a whole number with its unit, ms, s, m, h or d.
+        #[arg(value_parser = clock::duration, allow_hyphen_values = true)]
+        by: Duration,
+    },
+    /// Have the clock run at another rate from now on.
+    Rate {
+        /// Seconds a second: 1 is real time, 0 stops the clock, 3600 is the most.
+        #[arg(allow_hyphen_values = true)]
+        rate: Rate,
+    },
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum ProtoFlag {
     /// Open a TCP connection.
@@ -174,6 +251,9 @@ pub(crate) struct DaemonFlags {
     /// Where to listen for EC2 API requests, or on the next free port.
     #[arg(long)]
     pub(crate) listen: SocketAddr,
+    /// How fast the lab's clock runs.
+    #[arg(long, default_value_t = Rate::REAL)]
+    pub(crate) clock_rate: Rate,
     /// The open lock file that was handed over.
     #[arg(long)]
     pub(crate) lock_fd: i32,

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Exec(flags) => command::exec::exec(&flags),
         Command::Enter(flags) => command::enter::enter(&flags),
         Command::Explain(flags) => command::explain::explain(&flags),
+        Command::Clock(flags) => command::clock::clock(&flags),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

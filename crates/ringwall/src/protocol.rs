@@ -5,8 +5,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use engine::DropReason;
+use host::clock::Rate;
 use lab::walk::{Explanation, Question};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ pub(crate) enum Request {
     Status,
     /// Which way does a packet take?
     Explain(Question),
+    /// Change the clock, and tell me what it shows.
+    Clock(ClockChange),
     /// Stop, and leave the taking down to me.
     Stop,
 }
@@ -33,10 +37,34 @@ pub(crate) enum Answer {
     Status(Status),
     /// The way of a packet.
     Explanation(Explanation),
+    /// What the clock shows, after all that waited for it has looked at it.
+    Clock(ClockStatus),
     /// It will stop.
     Stopping,
     /// It cannot be done, and why.
     Refused(String),
+}
+
+/// What is to be done to the daemon's clock.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum ClockChange {
+    /// Nothing.
+    None,
+    /// Set it forward.
+    Advance(Duration),
+    /// Have it run at this rate.
+    Rate(Rate),
+}
+
+/// What the daemon's clock shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClockStatus {
+    pub(crate) lab: String,
+    pub(crate) rate: Rate,
+    /// Seconds that have passed on it since the daemon began.
+    pub(crate) seconds: f64,
+    /// Seconds that have really passed since.
+    pub(crate) real_seconds: f64,
 }
 
 /// What stands in a lab.

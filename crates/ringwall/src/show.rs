@@ -7,7 +7,7 @@ use lab::walk::{Explanation, Way};
 use serde::Serialize;
 
 use crate::Failure;
-use crate::protocol::{MachineReport, Status};
+use crate::protocol::{ClockStatus, MachineReport, Status};
 
 /// One line about what is being done.
 pub(crate) fn progress(words: &str) -> Result<(), Failure> {
@@ -68,6 +68,17 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
             }
         }
         Ok(())
+    })
+}
+
+/// What a lab's clock shows.
+pub(crate) fn clock(clock: &ClockStatus) -> Result<(), Failure> {
+    let ClockStatus { lab, rate, seconds, real_seconds } = clock;
+    print(|out| {
+        writeln!(
+            out,
+            "the clock of lab {lab}: {seconds:.1} s in {real_seconds:.1} s of real time, now at rate {rate}"
+        )
     })
 }
 

@@ -1,9 +1,9 @@
 //! ARP (RFC 826), answered by the VPC: no request ever reaches another instance.
 
-use wire::Frame;
 use wire::arp::{self, Operation};
+use wire::{Frame, Mac};
 
-use crate::fabric::PortId;
+use crate::fabric::{Gateway, PortId, Uplink};
 use crate::service::link_local;
 use crate::tables::{Attached, Interface, ROUTER_MAC, Tables};
 use crate::verdict::{DropReason, Verdict};
@@ -41,7 +41,19 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
     }
 }
 
-fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp) -> Option<wire::Mac> {
+/// The MAC address of the uplink's gateway, if it is the gateway that speaks in this frame: in an answer, a question or
+/// an announcement (RFC 826 has all of them believed).
+pub(crate) fn heard_gateway(tables: &Tables, port: PortId, frame: &Frame) -> Option<Mac> {
+    let Some(Attached::Uplink(Uplink { gateway: Some(Gateway::Address(address)), mac, .. })) =
+        tables.attached(port)
+    else {
+        return None;
+    };
+    let spoken = arp::parse(&frame.bytes).ok().filter(|spoken| spoken.sender_ip == *address)?;
+    (!spoken.sender_mac.is_multicast() && spoken.sender_mac != *mac).then_some(spoken.sender_mac)
+}
+
+fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp) -> Option<Mac> {
     let subnet = tables.subnet_of(interface);
     let vpc = tables.vpc_of(interface);
     let target = request.target_ip;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{DropReason, METADATA, PortId, ROUTER_MAC, Step};
+use engine::{DropReason, Gateway, METADATA, PortId, ROUTER_MAC, Step};
 use model::{Change, Direction, InstanceState, RouteVia};
 use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment};
 
@@ -118,6 +118,11 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
             plain(&network, UPLINK, from_office(udp(OFFICE, ip("203.0.113.99"))))
         }
         DropReason::NoInternetHost => {
+            plain(&network, nat.port, nat.by_router(udp(nat.ip, ip("198.51.100.200"))))
+        }
+        DropReason::GatewayUnresolved => {
+            let uplink = network.cloud.fabric.uplink.as_mut().unwrap();
+            uplink.gateway = Some(Gateway::Address(ip("203.0.113.1")));
             plain(&network, nat.port, nat.by_router(udp(nat.ip, ip("198.51.100.200"))))
         }
         DropReason::NoUplink => {

@@ -81,6 +81,7 @@ impl Cloud {
                 mac: UPLINK_MAC,
                 mtu: 1500,
                 neighbors: [(OFFICE, OFFICE_MAC)].into(),
+                gateway: None,
             }),
             ..Fabric::default()
         };

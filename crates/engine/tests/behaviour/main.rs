@@ -32,3 +32,5 @@ mod routes;
 mod security_groups;
 #[cfg(test)]
 mod spoofing;
+#[cfg(test)]
+mod uplink_gateway;

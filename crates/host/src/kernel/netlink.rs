@@ -9,14 +9,15 @@ use ipnet::Ipv4Net;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage, MacVlanMode,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use rtnetlink::{
-    AddressMessageBuilder, Error, Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth,
+    AddressMessageBuilder, Error, Handle, LinkBridge, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth,
     RouteMessageBuilder,
 };
 use wire::Mac;
@@ -29,30 +30,30 @@ use crate::plan::{End, Route};
 const ROUTE_PROTOCOL: RouteProtocol = RouteProtocol::Other(82);
 
 /// A link as netlink shows it: others by index and namespace id, not by name.
-pub(super) struct RawLink {
-    pub(super) index: u32,
-    pub(super) name: String,
-    pub(super) kind: LinkKind,
-    pub(super) mac: Option<Mac>,
-    pub(super) mtu: u32,
-    pub(super) up: bool,
-    pub(super) bridge: Option<u32>,
-    pub(super) peer: Option<RawPeer>,
+pub(crate) struct RawLink {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) kind: LinkKind,
+    pub(crate) mac: Option<Mac>,
+    pub(crate) mtu: u32,
+    pub(crate) up: bool,
+    pub(crate) bridge: Option<u32>,
+    pub(crate) peer: Option<RawPeer>,
 }
 
 /// A veth's other end.
-pub(super) struct RawPeer {
-    pub(super) index: u32,
+pub(crate) struct RawPeer {
+    pub(crate) index: u32,
     /// As this namespace numbers the other; none if it is this one.
-    pub(super) namespace_id: Option<i32>,
+    pub(crate) namespace_id: Option<i32>,
 }
 
-pub(super) async fn links(handle: &Handle) -> Result<Vec<RawLink>, Error> {
+pub(crate) async fn links(handle: &Handle) -> Result<Vec<RawLink>, Error> {
     handle.link().get().execute().map_ok(raw_link).try_collect().await
 }
 
 /// The index of a link, if it is there.
-pub(super) async fn index(handle: &Handle, link: &str) -> Result<Option<u32>, Error> {
+pub(crate) async fn index(handle: &Handle, link: &str) -> Result<Option<u32>, Error> {
     let found = handle.link().get().match_name(link.to_owned()).execute().try_next().await;
     missing_is_none(found.map(|found| found.map(|message| message.header.index)))
 }
@@ -62,7 +63,7 @@ pub(super) async fn namespace_id(handle: &Handle, name: &str) -> Result<Option<i
     handle.link().get_netns_id(name).execute().await
 }
 
-pub(super) async fn addresses(
+pub(crate) async fn addresses(
     handle: &Handle,
     names: &BTreeMap<u32, String>,
 ) -> Result<BTreeSet<(String, Ipv4Net)>, Error> {
@@ -81,7 +82,7 @@ pub(super) async fn addresses(
     Ok(addresses)
 }
 
-pub(super) async fn routes(
+pub(crate) async fn routes(
     handle: &Handle,
     names: &BTreeMap<u32, String>,
 ) -> Result<BTreeSet<ObservedRoute>, Error> {
@@ -135,15 +136,33 @@ pub(super) async fn create_veth(
     there: (&End, BorrowedFd<'_>),
     mtu: u32,
 ) -> Result<(), Error> {
-    let (there, namespace) = there;
-    let peer = end(LinkMessageBuilder::<LinkUnspec>::default(), there, mtu)
-        .setns_by_fd(namespace.as_raw_fd())
-        .build();
-    let veth = end(LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth), here, mtu)
-        .up()
-        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-        .build();
-    handle.link().add(veth).execute().await
+    handle.link().add(veth(here, there, mtu).up().build()).execute().await
+}
+
+/// As [`create_veth`], with both ends down.
+pub(crate) async fn create_veth_down(
+    handle: &Handle,
+    here: &End,
+    there: (&End, BorrowedFd<'_>),
+    mtu: u32,
+) -> Result<(), Error> {
+    handle.link().add(veth(here, there, mtu).build()).execute().await
+}
+
+/// Makes a link in another namespace that speaks by the link `parent` of this one, with an address of its own. It has
+/// its parent's MTU, and is down.
+pub(crate) async fn create_macvlan(
+    handle: &Handle,
+    parent: u32,
+    there: &End,
+    namespace: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    let link = LinkMacVlan::new(&there.link, parent, MacVlanMode::Bridge).setns_by_fd(namespace.as_raw_fd());
+    let link = match there.mac {
+        Some(mac) => link.address(mac.0.to_vec()),
+        None => link,
+    };
+    handle.link().add(link.build()).execute().await
 }
 
 pub(super) async fn set_mac(handle: &Handle, link: u32, mac: Mac) -> Result<(), Error> {
@@ -158,12 +177,12 @@ pub(super) async fn set_bridge(handle: &Handle, link: u32, bridge: Option<u32>) 
     change(handle, LinkUnspec::new_with_index(link).controller(bridge.unwrap_or(0))).await
 }
 
-pub(super) async fn set_up(handle: &Handle, link: u32) -> Result<(), Error> {
+pub(crate) async fn set_up(handle: &Handle, link: u32) -> Result<(), Error> {
     change(handle, LinkUnspec::new_with_index(link).up()).await
 }
 
 /// Deletes a link; one that is gone is no error.
-pub(super) async fn delete_link(handle: &Handle, link: u32) -> Result<(), Error> {
+pub(crate) async fn delete_link(handle: &Handle, link: u32) -> Result<(), Error> {
     missing_is_none(handle.link().del(link).execute().await.map(Some)).map(|_| ())
 }
 
@@ -180,7 +199,7 @@ pub(super) async fn delete_address(handle: &Handle, link: u32, address: Ipv4Net)
     missing_is_none(handle.address().del(message).execute().await.map(Some)).map(|_| ())
 }
 
-pub(super) async fn add_route(handle: &Handle, route: &Route, link: Option<u32>) -> Result<(), Error> {
+pub(crate) async fn add_route(handle: &Handle, route: &Route, link: Option<u32>) -> Result<(), Error> {
     handle.route().add(route_message(route, link)).replace().execute().await
 }
 
@@ -208,6 +227,14 @@ pub(super) async fn delete_neighbor(handle: &Handle, link: u32, address: Ipv4Add
 
 async fn change(handle: &Handle, message: LinkMessageBuilder<LinkUnspec>) -> Result<(), Error> {
     handle.link().change(message.build()).execute().await
+}
+
+fn veth(here: &End, (there, namespace): (&End, BorrowedFd<'_>), mtu: u32) -> LinkMessageBuilder<LinkVeth> {
+    let peer = end(LinkMessageBuilder::<LinkUnspec>::default(), there, mtu)
+        .setns_by_fd(namespace.as_raw_fd())
+        .build();
+    end(LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth), here, mtu)
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
 }
 
 fn end<T>(message: LinkMessageBuilder<T>, end: &End, mtu: u32) -> LinkMessageBuilder<T> {

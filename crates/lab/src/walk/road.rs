@@ -365,6 +365,10 @@ impl<'a> Walker<'a> {
                 probe,
             );
         }
+        if tables.uplink().is_some_and(|uplink| uplink.port == out && uplink.gateway.is_some()) {
+            let why = "it leaves by the uplink, and what is beyond is not Ringwall's".to_owned();
+            return Next::End(Outcome::Unknown { at: "the internet".to_owned(), why });
+        }
         match tables.services().filter(|services| services.port == out) {
             Some(services) => Next::Delivered(Recipient::Service(services.port, services.mac), probe),
             None => Next::End(self.dropped(&at, format!("nobody is known behind {out}"))),

@@ -12,13 +12,14 @@ use std::time::Duration;
 use ::lab::deploy::deploy;
 use ::lab::file::{Lab, is_lab_name};
 use control::ec2::Credentials;
+use host::clock::Rate;
 use model::Region;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::requirements;
 use crate::flags::UpFlags;
 use crate::labs::{Gate, LabDir, Locked, read_if_there};
-use crate::protocol::{Answer, Conversation, ProtocolError, Request, Status};
+use crate::protocol::{Answer, ClockChange, Conversation, ProtocolError, Request, Status};
 use crate::{Failure, Outcome, show};
 
 /// How long a new daemon may take to open its socket.
@@ -66,7 +67,13 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
                         dir.name,
                     )));
                 }
-                status => return show::status(&status?).map(|()| 0),
+                status => {
+                    show::status(&status?)?;
+                    if let Some(rate) = flags.clock_rate {
+                        show::clock(&super::clock::ask(&dir, ClockChange::Rate(rate))?)?;
+                    }
+                    return Ok(0);
+                }
             }
         }
     };
@@ -86,7 +93,7 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
         std::fs::write(dir.source(), &source).map_err(Failure::file(&dir.source()))?;
     }
     let keys = credentials.map(|(_, file)| file);
-    let daemon = start_daemon(&dir, &file, flags.listen, lock, keys)?;
+    let daemon = start_daemon(&dir, &file, flags, lock, keys)?;
     match first_word(&dir, daemon).and_then(|()| follow(&dir)) {
         Err(failure) if fresh => {
             take_down(&dir)?;
@@ -163,7 +170,7 @@ fn other_lab(dir: &LabDir, standing: &str) -> Failure {
 fn start_daemon(
     dir: &LabDir,
     file: &Path,
-    listen: SocketAddr,
+    up: &UpFlags,
     lock: Locked,
     credentials: Option<File>,
 ) -> Result<Child, Failure> {
@@ -183,7 +190,9 @@ fn start_daemon(
         "--dir".into(),
         dir.path.clone().into(),
         "--listen".into(),
-        listen.to_string().into(),
+        up.listen.to_string().into(),
+        "--clock-rate".into(),
+        up.clock_rate.unwrap_or(Rate::REAL).to_string().into(),
         "--lock-fd".into(),
         lock.file().as_raw_fd().to_string().into(),
     ];

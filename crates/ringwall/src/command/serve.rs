@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use control::ec2::Credentials;
 use lab::file::{Lab, is_lab_name};
 
+use crate::daemon::{self, Start};
 use crate::flags::ServeFlags;
 use crate::labs::LabDir;
-use crate::{Failure, Outcome, daemon};
+use crate::{Failure, Outcome};
 
 /// The cloud's name when no state directory is given.
 const NAME: &str = "serve";
@@ -20,14 +21,16 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
         None => LabDir::named(NAME)?,
         Some(path) => named_by(path)?,
     };
+    let lab = Lab::without_world(&dir.name, flags.pool);
+    let uplink = daemon::uplink::wanted(flags, &lab)?;
+    let start = Start { rate: flags.clock_rate, uplink, credentials };
     let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;
     dir.create()?;
     let gate = super::lab::enter(&dir)?;
     let lock = dir.lock_after_death()?;
     drop(gate);
     let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
-    let lab = Lab::without_world(&dir.name, flags.pool);
-    daemon::serve(dir, lock, lab, listener, credentials)
+    daemon::serve(dir, lock, lab, listener, start)
 }
 
 fn named_by(path: &std::path::Path) -> Result<LabDir, Failure> {

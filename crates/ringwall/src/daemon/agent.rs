@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use control::store::{CommitError, StoreError, Watch, Woken};
 use engine::{Fabric as Ports, InterfaceKey, PortId, Services, Tables, Uplink};
@@ -21,12 +21,14 @@ use host::step::Step;
 use ipnet::Ipv4Net;
 use lab::world::Member;
 use lab::{plan, programs};
-use model::{Change, Instance, InstanceState, Region, RegionKey};
+use model::{Change, Instance, InstanceId, InstanceState, Region, RegionKey};
 use wire::Mac;
 
+use super::ages::Ages;
 use super::cloud::Cloud;
 use super::random;
 use super::servers::Servers;
+use super::uplink::{self, Way};
 use crate::labs::Locked;
 
 /// The servers' end of the link between them and the fabric, and the fabric's.
@@ -73,6 +75,8 @@ pub(super) enum AgentError {
     MachineFailed { name: String, message: String },
     #[error("there is no link {0} in the fabric")]
     NoPort(String),
+    #[error("the uplink: {0}")]
+    Uplink(#[from] host::uplink::UplinkError),
     #[error(transparent)]
     Random(#[from] super::RandomError),
     #[error("an instance's state could not be written down: {0}")]
@@ -107,6 +111,10 @@ pub(super) struct Agent {
     /// The namespaces and names of links that were made, until their machine is told.
     pub(super) remade: BTreeSet<(String, String)>,
     pub(super) servers: Servers,
+    /// How long terminated instances are still to be shown.
+    pub(super) terminated: Ages<(RegionKey, InstanceId)>,
+    /// The way out, where it does not lead to a lab's internet.
+    pub(super) way_out: Option<Way>,
 }
 
 impl Agent {
@@ -114,7 +122,8 @@ impl Agent {
     pub(super) fn run(mut self) {
         let mut trouble = String::new();
         loop {
-            let limit = match self.round() {
+            let cloud = Arc::clone(&self.cloud);
+            let limit = match cloud.rounds.during(|| self.round()) {
                 Ok(true) => {
                     trouble.clear();
                     IDLE
@@ -129,6 +138,7 @@ impl Agent {
                     IDLE
                 }
             };
+            let limit = self.terminated.next(&cloud.clock).map_or(limit, |next| limit.min(next));
             if !self.wait(limit) {
                 return;
             }
@@ -144,6 +154,7 @@ impl Agent {
                 Woken::Closed => return false,
                 _ if self.cloud.is_stopping() => return false,
                 Woken::Changed => return true,
+                _ if self.cloud.rounds.are_asked_for() => return true,
                 Woken::TimedOut if left.is_zero() => return true,
                 Woken::TimedOut => {}
             }
@@ -179,13 +190,26 @@ impl Agent {
 
     /// Brings the network about; gives the number of each link in the fabric's namespace.
     fn network(&mut self, regions: &[Arc<Region>]) -> Result<BTreeMap<String, PortId>, AgentError> {
+        let mut whole = whole_plan(&self.cloud, regions);
+        let fabric = self.cloud.names.fabric();
+        if self.way_out.is_some() {
+            uplink::take_place(&mut whole, &self.cloud.names);
+        }
         let remade = &mut self.remade;
-        let observed = reconcile(&whole_plan(&self.cloud, regions), &mut self.kernel, &mut |step| {
+        let mut note = |step: &Step| {
             if let Step::CreateVeth { veth } = step {
                 remade.extend([&veth.a, &veth.b].map(|end| (end.namespace.clone(), end.link.clone())));
             }
-        })?;
-        let fabric = observed.namespaces.get(&self.cloud.names.fabric());
+        };
+        let mut observed = reconcile(&whole, &mut self.kernel, &mut note)?;
+        if let Some(way) = &mut self.way_out {
+            let there = observed.namespaces.get(&fabric);
+            let standing = there.is_some_and(|there| there.links.contains_key(plan::UPLINK));
+            if way.ensure(&mut self.kernel, standing, self.compiled == 0)? {
+                observed = reconcile(&whole, &mut self.kernel, &mut note)?;
+            }
+        }
+        let fabric = observed.namespaces.get(&fabric);
         let links = fabric.into_iter().flat_map(|namespace| &namespace.links);
         Ok(links.map(|(name, link)| (name.clone(), PortId(link.index))).collect())
     }
@@ -202,7 +226,7 @@ impl Agent {
             return Ok(());
         }
         self.compiled += 1;
-        let tables = Arc::new(compile(&self.cloud, &regions, &ports, self.compiled)?);
+        let tables = Arc::new(compile(&self.cloud, &regions, &ports, self.way_out.as_ref(), self.compiled)?);
         self.cloud.set_now(Now { regions, tables, ports })?;
         Ok(())
     }
@@ -245,12 +269,14 @@ impl Agent {
                 Ok(false)
             }
             InstanceState::Terminated => {
-                let seen = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                if seen.saturating_sub(instance.state_time) >= TERMINATED_IS_SHOWN {
+                let key = (region.key().clone(), instance.id);
+                let since = instance.state_time;
+                if self.terminated.reached(&self.cloud.clock, key.clone(), since, TERMINATED_IS_SHOWN) {
                     let forget = Change::ForgetInstance { instance: instance.id };
                     self.cloud
                         .store
                         .commit(region.key(), move |transaction| transaction.apply(forget).map(drop))?;
+                    self.terminated.forget(&key);
                 }
                 Ok(true)
             }
@@ -289,11 +315,16 @@ impl Agent {
     }
 
     fn set_state(
-        &self,
+        &mut self,
         region: &Region,
         instance: &Instance,
         state: InstanceState,
     ) -> Result<(), AgentError> {
+        if state == InstanceState::Terminated {
+            // Before anybody sees it, and sets the clock forward.
+            let key = (region.key().clone(), instance.id);
+            self.terminated.begin(&self.cloud.clock, key, TERMINATED_IS_SHOWN);
+        }
         let change = Change::SetInstanceState { instance: instance.id, state };
         self.cloud.store.commit(region.key(), move |transaction| transaction.apply(change).map(drop))?;
         Ok(())
@@ -328,6 +359,7 @@ fn compile(
     cloud: &Cloud,
     regions: &[Arc<Region>],
     ports: &BTreeMap<String, PortId>,
+    way_out: Option<&Way>,
     generation: u64,
 ) -> Result<Tables, AgentError> {
     let port = |link: &str| ports.get(link).copied().ok_or_else(|| AgentError::NoPort(link.to_owned()));
@@ -343,12 +375,16 @@ fn compile(
     let fabric = Ports {
         interfaces,
         services: Some(Services { port: port(SERVICES_PORT)?, mac: SERVICES_MAC }),
-        uplink: Some(Uplink {
-            port: port(plan::UPLINK)?,
-            mac: plan::uplink_mac(&cloud.lab),
-            mtu: INTERNET_MTU,
-            neighbors: plan::internet_neighbors(&cloud.lab),
-        }),
+        uplink: match way_out {
+            Some(way) => ports.get(plan::UPLINK).map(|port| way.at(*port)),
+            None => Some(Uplink {
+                port: port(plan::UPLINK)?,
+                mac: plan::uplink_mac(&cloud.lab),
+                mtu: INTERNET_MTU,
+                neighbors: plan::internet_neighbors(&cloud.lab),
+                gateway: None,
+            }),
+        },
     };
     Ok(Tables::compile(regions.iter().map(Arc::as_ref), &fabric, generation, random()?))
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use control::store::Store;
 use engine::Tables;
+use host::clock::{Clock, Rate};
 use host::cloud::Names;
 use host::fabric::{Counted, Fabric, FabricError};
 use lab::deploy::Deployment;
@@ -14,6 +15,7 @@ use model::Region;
 use services::metadata::{Caller, Directory};
 
 use super::agent::Now;
+use super::rounds::Rounds;
 use crate::labs::LabDir;
 
 /// One daemon's cloud, and the world around it.
@@ -24,6 +26,9 @@ pub(super) struct Cloud {
     pub(super) lab: Lab,
     pub(super) deployment: Deployment,
     pub(super) store: Arc<Store>,
+    /// What the fabric and the agent wait by.
+    pub(super) clock: Arc<Clock>,
+    pub(super) rounds: Rounds,
     /// Started once its namespace stands, and again where that was made anew.
     fabric: RwLock<Option<Fabric>>,
     /// Where the EC2 API listens, once it does.
@@ -40,6 +45,7 @@ impl Cloud {
         lab: Lab,
         deployment: Deployment,
         store: Arc<Store>,
+        rate: Rate,
         signed: bool,
     ) -> Cloud {
         let tables = Arc::new(Tables::compile([], &engine::Fabric::default(), 0, 0));
@@ -49,6 +55,8 @@ impl Cloud {
             lab,
             deployment,
             store,
+            clock: Arc::new(Clock::new(rate)),
+            rounds: Rounds::default(),
             fabric: RwLock::default(),
             endpoint: OnceLock::new(),
             signed,
@@ -80,6 +88,12 @@ impl Cloud {
     /// Has this fabric forward from now on, or none.
     pub(super) fn set_fabric(&self, fabric: Option<Fabric>) {
         *self.fabric.write().unwrap_or_else(PoisonError::into_inner) = fabric;
+    }
+
+    /// Has everything that waits by the clock look at it now.
+    pub(super) fn expire(&self) -> Result<(), FabricError> {
+        let fabric = self.fabric.read().unwrap_or_else(PoisonError::into_inner);
+        fabric.as_ref().map_or(Ok(()), Fabric::expire)
     }
 
     /// What the fabric has counted.

@@ -42,7 +42,7 @@ impl Servers {
         let [fabric, segments, services] = namespaces(cloud)?;
         if self.fabric.is_none() {
             let engine = Engine::new(Arc::clone(&cloud.now().tables), random()?);
-            cloud.set_fabric(Some(Fabric::start(&fabric, engine)?));
+            cloud.set_fabric(Some(Fabric::start(&fabric, engine, Arc::clone(&cloud.clock))?));
             self.fabric = Some(fabric.inode());
         }
         if self.relay.is_none() {
