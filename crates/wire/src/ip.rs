@@ -241,3 +241,116 @@ fn source_route(mut options: &[u8]) -> bool {
         options = rest;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FlowProto, Frame, Packet, Transport, build};
+
+    const A: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    const B: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+
+    /// A frame of IPv6 with this chain of extension headers, each with its own first byte to come, before a UDP
+    /// header.
+    fn chain(first: u8, extensions: &[&[u8]]) -> Frame {
+        let udp = build::udp(A, B, 5, 7, &[0; 8]);
+        build::ip(A, B, first, &[&extensions.concat(), &udp.bytes[54..]].concat())
+    }
+
+    fn parse(frame: &Frame) -> Result<Packet, Malformed> {
+        Packet::parse(&frame.bytes)
+    }
+
+    #[test]
+    fn fields_of_ipv6() {
+        let mut frame = build::udp(A, B, 5, 7, b"hello").with_ttl(9);
+        frame.bytes[14..16].copy_from_slice(&[0x6a, 0xb0]);
+        frame.bytes.extend([0xee; 20]);
+        let packet = parse(&frame).unwrap();
+        assert_eq!((packet.src(), packet.dst(), packet.ttl()), (A.into(), B.into(), 9));
+        assert_eq!((packet.protocol(), packet.total_len(), packet.transport_offset()), (UDP, 53, 54));
+        assert_eq!((packet.ip().traffic_class, packet.dont_fragment()), (0xab, true));
+        assert_eq!(packet.payload(&frame.bytes), b"hello");
+        assert_eq!(packet.flow_key().proto, FlowProto::Udp { src: 5, dst: 7 });
+    }
+
+    #[test]
+    fn extension_headers_are_walked() {
+        let options = |next: u8| [next, 0, 1, 4, 0, 0, 0, 0];
+        let long = |next: u8| [vec![next, 1], vec![0; 14]].concat();
+        let frame = chain(0, &[&options(60), &long(43), &[60, 0, 0, 0, 0, 0, 0, 0], &options(17)]);
+        let packet = parse(&frame).unwrap();
+        assert_eq!((packet.protocol(), packet.transport_offset()), (UDP, 54 + 40));
+        assert_eq!(packet.transport(), Transport::Udp { src: 5, dst: 7 });
+        assert!(!packet.ip().source_route);
+        for protocol in [50, 51, 59] {
+            let packet = parse(&chain(60, &[&options(protocol)])).unwrap();
+            assert_eq!((packet.protocol(), packet.transport()), (protocol, Transport::Other));
+        }
+        let routed = parse(&chain(43, &[&[17, 0, 4, 1, 0, 0, 0, 0]])).unwrap();
+        assert!(routed.ip().source_route);
+    }
+
+    #[test]
+    fn impossible_extension_headers() {
+        let options = |next: u8| [next, 0, 1, 4, 0, 0, 0, 0];
+        let bad = |first, extensions: &[&[u8]]| parse(&chain(first, extensions)).unwrap_err();
+        assert_eq!(bad(60, &[&options(0), &options(17)]), Malformed::BadIpv6Extension, "hop-by-hop second");
+        let atomic = |next: u8| [next, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(bad(44, &[&atomic(44), &atomic(17)]), Malformed::BadIpv6Extension, "two fragment headers");
+        let (more, last) = (options(60), options(17));
+        let chain_of = |len: usize| chain(60, &[&vec![&more[..]; len - 1][..], &[&last]].concat());
+        assert!(parse(&chain_of(8)).is_ok());
+        assert_eq!(parse(&chain_of(9)), Err(Malformed::BadIpv6Extension));
+        assert_eq!(bad(60, &[&[17, 9, 0, 0, 0, 0, 0, 0]]), Malformed::TruncatedIpv6Extension);
+    }
+
+    #[test]
+    fn faults_of_ipv6_by_name() {
+        let good = build::udp(A, B, 5, 7, b"hello").bytes;
+        let parse = |edit: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = good.clone();
+            edit(&mut bytes);
+            Packet::parse(&bytes).unwrap_err()
+        };
+        assert_eq!(parse(&|bytes| bytes.truncate(53)), Malformed::TruncatedIpv6);
+        assert_eq!(parse(&|bytes| bytes[14] = 0x45), Malformed::BadIpv6Version);
+        assert_eq!(parse(&|bytes| bytes[19] += 1), Malformed::BadIpv6PayloadLength);
+        assert_eq!(parse(&|bytes| bytes[19] = 7), Malformed::TruncatedTransport);
+        assert_eq!(parse(&|bytes| bytes[19] = 9), Malformed::BadUdpLength);
+        let jumbo = build::ip(A, B, 0, &[]);
+        assert_eq!(Packet::parse(&jumbo.bytes), Err(Malformed::Jumbogram));
+        assert!(Packet::parse(&build::ip(A, B, 59, &[]).bytes).is_ok(), "a packet of nothing");
+    }
+
+    #[test]
+    fn fragments_of_ipv6() {
+        let fragment = |place: u16, next: u8, data: &[u8]| {
+            let [high, low] = place.to_be_bytes();
+            build::ip(A, B, 44, &[&[next, 0, high, low, 0xab, 0, 0, 1], data].concat())
+        };
+        let udp = build::udp(A, B, 5, 7, &[0; 8]).bytes[54..].to_vec();
+        let first = parse(&fragment(1, 17, &udp)).unwrap();
+        assert_eq!(first.transport(), Transport::Udp { src: 5, dst: 7 });
+        assert_eq!(first.fragment(), Some(Fragment { id: 0xab00_0001, offset: 0, more: true }));
+        let later = parse(&fragment(16, 17, &[0; 5])).unwrap();
+        assert_eq!((later.transport(), later.protocol()), (Transport::Fragment, UDP));
+        assert_eq!(later.fragment(), Some(Fragment { id: 0xab00_0001, offset: 16, more: false }));
+        let whole = parse(&fragment(0, 17, &udp)).unwrap();
+        assert_eq!(whole.fragment(), None, "an atomic fragment is all of it");
+        let bad = |place, next, data: &[u8]| parse(&fragment(place, next, data));
+        assert_eq!(bad(17, 17, &[0; 5]), Err(Malformed::BadFragment), "not by eight");
+        assert_eq!(bad(16, 17, &[]), Err(Malformed::BadFragment), "no data");
+        assert_eq!(bad(0xfff8, 17, &[0; 8]), Err(Malformed::BadFragment), "ends beyond 64 KiB");
+        assert!(bad(0xfff8, 17, &[0; 7]).is_ok());
+        assert_eq!(bad(8, 6, &[0; 16]), Err(Malformed::BadFragment), "overwrites TCP flags");
+        assert_eq!(bad(1, 6, &[0; 16]), Err(Malformed::TruncatedTransport), "tiny first fragment");
+    }
+
+    #[test]
+    fn a_source_route_of_ipv4() {
+        assert!(source_route(&[1, 131, 7, 4, 10, 0, 0, 1]));
+        assert!(!source_route(&[131, 7, 8, 10, 0, 0, 1, 0]), "at its end");
+        assert!(!source_route(&[68, 8, 5, 0, 0, 0, 0, 0]) && !source_route(&[7]) && !source_route(&[]));
+    }
+}

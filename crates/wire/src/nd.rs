@@ -236,14 +236,10 @@ fn parse_message(kind: u8, message: &[u8], src: Ipv6Addr, dst: Ipv6Addr) -> Opti
             let target = Ipv6Addr::from(*target);
             let mac = link_layer(&options(rest)?, TARGET_LINK_LAYER)?;
             let [router, solicited, overrides] = [0x80, 0x40, 0x20].map(|flag| head[4] & flag != 0);
-            let valid = !target.is_multicast() && !(dst.is_multicast() && solicited);
-            valid.then_some(Message::NeighborAdvertisement(NeighborAdvertisement {
-                target,
-                mac,
-                router,
-                solicited,
-                overrides,
-            }))
+            let answers_all = dst.is_multicast() && solicited;
+            (!target.is_multicast() && !answers_all).then_some(Message::NeighborAdvertisement(
+                NeighborAdvertisement { target, mac, router, solicited, overrides },
+            ))
         }
         _ => None,
     }

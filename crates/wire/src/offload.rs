@@ -344,4 +344,50 @@ mod tests {
         let offload = Offload { hdr_len: frame.bytes.len() as u16, ..Offload::default() };
         assert_eq!(offload.validate(&frame.bytes), Ok(()));
     }
+
+    #[test]
+    fn ipv6_as_strictly() {
+        let [a, b] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<std::net::Ipv6Addr>().unwrap());
+        let (tcp, udp) =
+            (build::tcp(a, b, 1, 2, TcpFlags::ACK, &[0; 3000]), build::udp(a, b, 1, 2, &[0; 3000]));
+        let none = (0, 0);
+        assert_eq!(check(&tcp, 1, none, 54, 16), Ok(()));
+        assert_eq!(check(&tcp, 1, (4, 1428), 54, 16), Ok(()));
+        assert_eq!(check(&tcp, 1, (0x84, 1428), 54, 16), Ok(()), "with ECN");
+        assert_eq!(check(&udp, 1, (5, 1400), 54, 6), Ok(()));
+        assert_eq!(check(&udp, 1, none, 54 + 8 + 8 + 14 + 20, 16), Ok(()), "TCP in VXLAN");
+        for (start, offset) in [(14, 10), (34, 16), (54, 6), (54, 0), (60, 10)] {
+            assert_eq!(
+                check(&tcp, 1, none, start, offset),
+                Err(BadOffload::ChecksumPlace),
+                "{start} {offset}"
+            );
+        }
+        assert_eq!(check(&tcp, 1, (1, 1428), 54, 16), Err(BadOffload::GsoProtocol), "TCP over IPv4");
+        assert_eq!(check(&udp, 1, (4, 1428), 54, 6), Err(BadOffload::GsoProtocol));
+        let ping = build::echo(a, b, true, 1, 1, &[0; 64]);
+        assert_eq!(check(&ping, 1, none, 54, 2), Err(BadOffload::ChecksumPlace));
+        let part = build::ip(a, b, 44, &[&[6, 0, 0, 9, 0, 0, 0, 1], &[0; 64][..]].concat());
+        assert_eq!(check(&part, 1, none, 62, 16), Err(BadOffload::ChecksumPlace));
+    }
+
+    #[test]
+    fn a_header_of_another_length() {
+        let gso = |gso_type, csum_start, hdr_len| Offload {
+            flags: 1,
+            gso_type,
+            hdr_len,
+            gso_size: 1400,
+            csum_start,
+            csum_offset: 16,
+        };
+        let mut offload = gso(0x81, 34, 54);
+        offload.header_moved(34, 54);
+        assert_eq!(offload, gso(0x84, 54, 74));
+        offload.header_moved(54, 34);
+        assert_eq!(offload, gso(0x81, 34, 54));
+        let mut udp = gso(5, 34, 0);
+        udp.header_moved(34, 54);
+        assert_eq!(udp, gso(5, 54, 0));
+    }
 }

@@ -259,7 +259,7 @@ fn checksum_field(transport: Transport) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
     use crate::{TcpFlags, build};
@@ -382,5 +382,44 @@ mod tests {
         assert_eq!(snat().apply(&mut cut, &packet), Ok(()));
         assert_eq!(snat().apply_quoted(&mut cut, &packet, &snat()), Ok(()));
         assert_eq!(cut.bytes, frame.bytes[..30]);
+    }
+
+    #[test]
+    fn ipv6_is_edited_alike() {
+        let [a, b, c] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8:1::3"].map(|text| text.parse::<Ipv6Addr>().unwrap());
+        let edit = Rewrite { src: Some(c.into()), src_port: Some(40_000), hops: 1, ..Rewrite::default() };
+        let udp = build::udp(a, b, 5, 7, b"data");
+        assert_eq!(applied(edit, &udp), build::udp(c, b, 40_000, 7, b"data").with_ttl(63));
+        let ping = build::echo(a, b, true, 5, 1, b"odd");
+        assert_eq!(applied(edit, &ping), build::echo(c, b, true, 40_000, 1, b"odd").with_ttl(63));
+        let tcp = build::tcp(a, b, 5, 7, TcpFlags::SYN, b"odd").with_partial_checksum();
+        let expected = build::tcp(c, b, 40_000, 7, TcpFlags::SYN, b"odd").with_partial_checksum();
+        assert_eq!(applied(edit, &tcp), expected.with_ttl(63));
+        let error = build::icmp_error(b, c, 1, 4, &applied(edit, &udp).bytes[14..]);
+        let outer = Rewrite { dst: Some(a.into()), ..Rewrite::default() };
+        let inner = Rewrite { src: Some(a.into()), src_port: Some(5), ..Rewrite::default() };
+        let mut edited = error.clone();
+        outer.apply_quoted(&mut edited, &Packet::parse(&error.bytes).unwrap(), &inner).unwrap();
+        assert_eq!(edited, build::icmp_error(b, a, 1, 4, &udp.with_ttl(63).bytes[14..]));
+    }
+
+    #[test]
+    fn hops_add_up_and_stop_at_zero() {
+        let hop = |hops| Rewrite { hops, ..Rewrite::default() };
+        assert_eq!(hop(1).then(hop(2)), hop(3));
+        assert_eq!(hop(200).then(hop(200)), hop(255));
+        let frame = build::udp(A, B, 5, 7, b"data");
+        assert_eq!(applied(hop(3), &frame), frame.clone().with_ttl(61));
+        assert_eq!(applied(hop(255), &frame), frame.with_ttl(0));
+    }
+
+    #[test]
+    fn with_a_source_route_the_destination_is_not_summed() {
+        let [a, b] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<Ipv6Addr>().unwrap());
+        let udp = build::udp(a, b, 5, 7, b"data");
+        let routed = build::ip(a, b, 43, &[&[17, 0, 4, 1, 0, 0, 0, 0], &udp.bytes[54..]].concat());
+        let edited = applied(Rewrite { dst: Some(a.into()), ..Rewrite::default() }, &routed);
+        assert_eq!(edited.bytes[54..], routed.bytes[54..]);
     }
 }

@@ -230,3 +230,183 @@ fn error(translation: Translation, ip: &IpHeader, old: &[u8], head: icmp::Head, 
     checksum::store(&mut new, 2, sum);
     new
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TcpFlags, build, fragment};
+
+    const A: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const B: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    const A6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    const B6: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0xc633, 0x6402);
+
+    fn to_v4() -> Rewrite {
+        Rewrite { src: Some(A.into()), dst: Some(B.into()), ..Rewrite::default() }
+    }
+
+    fn to_v6() -> Rewrite {
+        Rewrite { src: Some(A6.into()), dst: Some(B6.into()), ..Rewrite::default() }
+    }
+
+    fn parsed(frame: &Frame) -> Packet {
+        Packet::parse(&frame.bytes).unwrap()
+    }
+
+    fn applied(edit: Rewrite, frame: &Frame) -> Result<Frame, Untranslatable> {
+        let mut edited = frame.clone();
+        edit.apply(&mut edited, &parsed(frame))?;
+        Ok(edited)
+    }
+
+    #[test]
+    fn the_packet_of_the_other_family() {
+        let edit = Rewrite { src_port: Some(40_000), hops: 1, ..to_v4() };
+        let tcp = build::tcp(A6, B6, 5, 7, TcpFlags::SYN, &[1; 1400]);
+        let expected = build::tcp(A, B, 40_000, 7, TcpFlags::SYN, &[1; 1400]).with_ttl(63);
+        assert_eq!(applied(edit, &tcp), Ok(expected));
+        let ping = build::echo(A, B, false, 5, 1, b"odd");
+        assert_eq!(applied(to_v6(), &ping), Ok(build::echo(A6, B6, false, 5, 1, b"odd")));
+        let gre = build::ip(A, B, 47, b"gre");
+        assert_eq!(applied(to_v6(), &gre), Ok(build::ip(A6, B6, 47, b"gre")));
+    }
+
+    #[test]
+    fn short_packets_may_be_cut_and_differ_in_identification() {
+        let short = |data: &[u8]| {
+            let frame = applied(to_v4(), &build::udp(A6, B6, 5, 7, data)).unwrap();
+            (parsed(&frame).dont_fragment(), checksum::load(&frame.bytes, 18))
+        };
+        assert!(!short(&[0; 1232]).0);
+        assert_eq!(short(&[0; 1233]), (true, 0));
+        assert_ne!(short(b"one").1, short(b"two").1);
+        let mut gso = build::udp(A6, B6, 5, 7, &[0; 4000]).with_partial_checksum();
+        (gso.offload.gso_type, gso.offload.gso_size) = (5, 1200);
+        assert!(!parsed(&applied(to_v4(), &gso).unwrap()).dont_fragment(), "no segment is long");
+    }
+
+    #[test]
+    fn traffic_class_and_options() {
+        let mut frame = build::udp(A, B, 5, 7, b"x");
+        frame.bytes[15] = 0xb8;
+        frame.bytes[14] = 0x46;
+        frame.bytes.splice(34..34, [1, 1, 1, 0]);
+        frame.bytes[17] += 4;
+        checksum::store(&mut frame.bytes, 24, 0);
+        let sum = !checksum::sum(&frame.bytes[14..38]);
+        checksum::store(&mut frame.bytes, 24, sum);
+        let six = applied(to_v6(), &frame).unwrap();
+        let mut expected = build::udp(A6, B6, 5, 7, b"x");
+        expected.bytes[14..16].copy_from_slice(&[0x6b, 0x80]);
+        assert_eq!(six, expected);
+        assert_eq!(applied(to_v4(), &six).unwrap().bytes[15], 0xb8);
+    }
+
+    #[test]
+    fn a_datagram_without_checksum_gets_one() {
+        let mut frame = build::udp(A, B, 5, 7, b"data");
+        frame.bytes[40..42].fill(0);
+        assert_eq!(applied(to_v6(), &frame), Ok(build::udp(A6, B6, 5, 7, b"data")));
+        let mut long = build::udp(A, B, 5, 7, &[1; 600]).with_dont_fragment(false);
+        long.bytes[40..42].fill(0);
+        let parts = fragment::split(&long, &parsed(&long), 500);
+        assert_eq!(applied(to_v6(), &parts[0]), Err(Untranslatable::NoUdpChecksum));
+    }
+
+    #[test]
+    fn segmentation_goes_on() {
+        let mut frame = build::tcp(A6, B6, 5, 7, TcpFlags::ACK, &[0; 9000]).with_partial_checksum();
+        (frame.offload.gso_type, frame.offload.gso_size) = (4, 1400);
+        let four = applied(to_v4(), &frame).unwrap();
+        let mut expected = build::tcp(A, B, 5, 7, TcpFlags::ACK, &[0; 9000]).with_partial_checksum();
+        (expected.offload.gso_type, expected.offload.gso_size) = (1, 1400);
+        assert_eq!(four, expected);
+        assert_eq!(four.offload.validate(&four.bytes), Ok(()));
+        assert_eq!(applied(to_v6(), &four), Ok(frame));
+    }
+
+    #[test]
+    fn an_error_and_what_it_quotes() {
+        let router = Ipv4Addr::new(203, 0, 113, 9);
+        let router6 = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0xcb00, 0x7109);
+        // What left as `sent` was `original` before.
+        let original = build::udp(A6, B6, 5, 7, &[3; 1400]);
+        let sent = build::udp(A, B, 40_000, 7, &[3; 1400]);
+        let error = build::icmp(router, A, 3, 4, [0, 0, 0x05, 0x78], &sent.bytes[14..14 + 548]);
+        let outer = Rewrite { src: Some(router6.into()), dst: Some(A6.into()), ..Rewrite::default() };
+        let inner = Rewrite { src_port: Some(5), ..to_v6() };
+        let mut edited = error.clone();
+        outer.apply_quoted(&mut edited, &parsed(&error), &inner).unwrap();
+        let expected = build::icmp(router6, A6, 2, 0, [0, 0, 0x05, 0x8c], &original.bytes[14..14 + 568]);
+        assert_eq!(edited, expected);
+        // And an error of an IPv6 host about an answer.
+        let original = build::udp(A, B, 7, 40_000, b"answer");
+        let sent = build::udp(A6, B6, 7, 5, b"answer");
+        let error = build::icmp_error(B6, A6, 1, 4, &sent.bytes[14..]);
+        let inner = Rewrite { dst_port: Some(40_000), ..to_v4() };
+        let mut edited = error.clone();
+        to_v4().apply_quoted(&mut edited, &parsed(&error), &inner).unwrap();
+        let quote = &edited.bytes[42..];
+        assert_eq!((edited.bytes[34], edited.bytes[35]), (3, 3));
+        // The identification and DF of what was sent are not known.
+        assert_eq!(quote[20..], original.bytes[34..]);
+        assert_eq!(parsed(&edited).quoted().unwrap().flow_key(), parsed(&original).flow_key());
+    }
+
+    #[test]
+    fn a_long_quote_is_cut_to_what_ipv6_allows() {
+        let sent = build::udp(A, B, 5, 7, &[3; 1400]);
+        let error = build::icmp_error(B, A, 3, 3, &sent.bytes[14..]);
+        let mut edited = error.clone();
+        to_v6().apply_quoted(&mut edited, &parsed(&error), &to_v6()).unwrap();
+        let packet = parsed(&edited);
+        assert_eq!((packet.total_len(), packet.verify_icmp(&edited)), (1280, Ok(())));
+    }
+
+    #[test]
+    fn what_cannot_be_translated() {
+        let fault = |edit: Rewrite, frame: &Frame| applied(edit, frame).unwrap_err();
+        let half = Rewrite { src: Some(A.into()), ..Rewrite::default() };
+        assert_eq!(fault(half, &build::udp(A6, B6, 5, 7, b"x")), Untranslatable::MixedFamilies);
+        let inside = build::udp(A, B, 5, 7, b"x");
+        let error = build::icmp_error(B, A, 3, 3, &inside.bytes[14..]);
+        assert_eq!(fault(to_v6(), &error), Untranslatable::MixedFamilies, "what it quotes stays");
+        assert_eq!(fault(to_v6(), &build::icmp_error(B, A, 3, 3, b"x")), Untranslatable::Quote);
+        let nested = build::icmp_error(B, A, 3, 3, &error.bytes[14..]);
+        let possible = to_v6().possible(&nested, &parsed(&nested), &to_v6());
+        assert_eq!(possible, Err(Untranslatable::Quote));
+        assert_eq!(fault(to_v6(), &build::icmp_error(B, A, 13, 0, &[0; 12])), Untranslatable::Icmp);
+        assert_eq!(fault(to_v4(), &build::icmp_error(A6, B6, 135, 0, &[0; 16])), Untranslatable::Icmp);
+        for protocol in [0, 2, 43, 44, 58, 60] {
+            assert_eq!(fault(to_v6(), &build::ip(A, B, protocol, &[0; 8])), Untranslatable::Protocol);
+        }
+        assert_eq!(fault(to_v4(), &build::ip(A6, B6, 1, &[0; 8])), Untranslatable::Protocol);
+        let options = [17, 0, 0, 1, 0, 0, 0, 9, 60, 0, 0, 0, 0, 0, 0, 0];
+        let part = build::ip(
+            A6,
+            B6,
+            44,
+            &[&[60][..], &options[1..8], &[17], &options[9..], &[0, 5, 0, 7, 0, 99, 0, 0]].concat(),
+        );
+        assert_eq!(fault(to_v4(), &part), Untranslatable::Protocol, "options in the fragment");
+        let routed = build::ip(A6, B6, 43, &[59, 0, 4, 1, 0, 0, 0, 0]);
+        assert_eq!(fault(to_v4(), &routed), Untranslatable::SourceRoute);
+        let ping = build::echo(A, B, true, 1, 1, &[0; 900]).with_dont_fragment(false);
+        let parts = fragment::split(&ping, &parsed(&ping), 500);
+        assert!(parts.iter().all(|part| fault(to_v6(), part) == Untranslatable::FragmentedIcmp));
+        let longest = build::ip(A6, B6, 47, &[0; 0xffff]);
+        assert_eq!(fault(to_v4(), &longest), Untranslatable::TooLong);
+    }
+
+    #[test]
+    fn the_mtu_that_the_sender_has_to_know() {
+        let mtu = |edit: Rewrite, frame: &Frame, mtu| edit.path_mtu(&parsed(frame), mtu);
+        let (four, six) = (build::udp(A, B, 5, 7, b"x"), build::udp(A6, B6, 5, 7, b"x"));
+        assert_eq!(mtu(to_v4(), &six, 1500), 1520);
+        assert_eq!(mtu(to_v4(), &six, 600), 1280, "cut afterwards");
+        assert_eq!(mtu(to_v6(), &four, 1500), 1480);
+        assert_eq!(mtu(to_v6(), &four.clone().with_dont_fragment(false), 1500), 1472);
+        assert_eq!(mtu(Rewrite::default(), &four, 1500), 1500);
+        assert_eq!(mtu(to_v4(), &build::ip(A6, B6, 44, &[17, 0, 0, 8, 0, 0, 0, 1, 0]), 1500), 1528);
+    }
+}
