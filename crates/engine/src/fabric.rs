@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::{InterfaceId, RegionKey};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub struct Uplink {
     /// Largest IP packet that leaves, in bytes (AWS: 1500 at an internet gateway).
     pub mtu: u16,
     /// Who else is on the segment.
-    pub neighbors: BTreeMap<Ipv4Addr, Mac>,
+    pub neighbors: BTreeMap<IpAddr, Mac>,
     /// Who forwards to everybody else, if anybody does.
     pub gateway: Option<Gateway>,
 }

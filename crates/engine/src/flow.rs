@@ -3,6 +3,9 @@
 //! A key is (port, the packet as the port's owner sends it). EC2 tracks connections per network interface, so a
 //! packet that leaves port A and arrives at port B is tracked at both: A may receive its answers and B may send them.
 //! Where answers take another way than the questions did, each end is simply looked up on its own.
+//!
+//! A record is also where verdicts are kept. An end whose interface does not track the connection (its rules let
+//! everything through both ways) has a key for that, and nothing is let in because of it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -12,6 +15,7 @@ use slab::Slab;
 use wire::{FlowKey, FlowProto, TcpFlags};
 
 use crate::fabric::{PortId, Time};
+use crate::nat::{SessionId, Side};
 use crate::verdict::{DropReason, Ethernet, Forward};
 
 /// One end of a connection: the port, and the connection's key as the port's owner sends it.
@@ -26,9 +30,39 @@ pub(crate) struct Claim {
     pub(crate) receiver: EndKey,
     /// Whether the packet is a TCP SYN, which begins anew on ports whose connection was closed.
     pub(crate) opening: bool,
+    /// How long each end tracks the connection: the sender's, the receiver's.
+    pub(crate) tracking: [Tracking; 2],
 }
 
-/// A verdict that holds as long as the tables and the frame's Ethernet addresses are the same.
+/// Whether an end tracks a connection, and how long it does when nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tracking {
+    /// It does not: the rules are asked about each packet.
+    Untracked,
+    /// It does.
+    Idle(IdleTimeouts),
+}
+
+/// How long a connection is tracked while nothing is sent, in seconds (EC2 user guide, "Security group connection
+/// tracking").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IdleTimeouts {
+    /// TCP after both ends have spoken.
+    pub(crate) tcp_established: u32,
+    /// UDP seen in both directions.
+    pub(crate) udp_stream: u32,
+    /// UDP seen in one direction.
+    pub(crate) udp: u32,
+}
+
+impl IdleTimeouts {
+    /// Those of an interface for which nothing else was asked.
+    pub(crate) const DEFAULT: IdleTimeouts =
+        IdleTimeouts { tcp_established: 432_000, udp_stream: 180, udp: 30 };
+}
+
+/// A verdict that holds as long as the tables and the frame's Ethernet addresses are the same, and the sessions of the
+/// NAT gateways on its way go on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cached {
     pub(crate) generation: u64,
@@ -36,7 +70,12 @@ pub(crate) struct Cached {
     pub(crate) forward: Forward,
     /// The end that the packet arrives at.
     pub(crate) receiver: EndKey,
+    /// The NAT gateways' sessions.
+    pub(crate) sessions: Sessions,
 }
+
+/// The sessions that a packet passes, and from which side. A way through more gateways is decided anew each time.
+pub(crate) type Sessions = [Option<(SessionId, Side)>; 2];
 
 /// Where a key was found: the record, and which of its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +103,8 @@ struct Flow {
     /// Who sent the first packet, and who received it.
     ends: [End; 2],
     state: State,
-    deadline: Time,
+    /// When the last packet was forwarded.
+    last: Time,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +112,7 @@ struct End {
     key: EndKey,
     /// Whether the key leads to this record: another may have had it first.
     held: bool,
+    tracking: Tracking,
     cached: Option<Cached>,
 }
 
@@ -94,6 +135,8 @@ enum State {
 
 /// A record is looked at this often at least, in seconds: a connection that closes lives shorter from then on.
 const LOOK_AGAIN: u64 = 60;
+/// How long the verdicts of a connection that an end does not track are kept, in seconds.
+const UNTRACKED: u64 = 60;
 
 impl FlowTable {
     pub(crate) fn new(capacity: usize, seed: u64) -> FlowTable {
@@ -109,9 +152,18 @@ impl FlowTable {
 
     /// The connection that the owner of `end.0` takes part in and would send `end.1` on. To a packet that opens a
     /// connection, one that was closed is none.
-    pub(crate) fn find(&self, end: &EndKey, opening: bool) -> Option<Place> {
+    pub(crate) fn find(&self, end: &EndKey, opening: bool, now: Time) -> Option<Place> {
         let place = *self.ends.get(end)?;
-        (!opening || self.flows[place.flow].state != State::Closing).then_some(place)
+        let flow = &self.flows[place.flow];
+        (flow.ends_at() > now && (!opening || flow.state != State::Closing)).then_some(place)
+    }
+
+    /// Whether the owner of `end.0` tracks the connection on which it would send `end.1`.
+    pub(crate) fn tracks(&self, end: &EndKey, opening: bool, now: Time) -> bool {
+        let Some(place) = self.find(end, opening, now) else { return false };
+        let flow = &self.flows[place.flow];
+        let end = &flow.ends[place.end];
+        end.tracking != Tracking::Untracked && flow.until(end) > now
     }
 
     /// The key at the connection's other end.
@@ -119,18 +171,30 @@ impl FlowTable {
         self.flows[place.flow].ends[1 - place.end].key
     }
 
-    /// The verdict stored for packets sent from this end, if the receiver still tracks the connection.
-    pub(crate) fn cached(&self, place: Place, generation: u64, ethernet: Ethernet) -> Option<Cached> {
+    /// The verdict stored for packets sent from this end, as long as both ends know the connection.
+    pub(crate) fn cached(
+        &self,
+        place: Place,
+        generation: u64,
+        ethernet: Ethernet,
+        now: Time,
+    ) -> Option<Cached> {
         let cached = self.flows[place.flow].ends[place.end].cached?;
         let in_force = cached.generation == generation && cached.ethernet == ethernet;
-        let tracked = in_force
-            && (self.holds_other_end(place, &cached.receiver) || self.ends.contains_key(&cached.receiver));
-        tracked.then_some(cached)
+        let known = |at: Place| {
+            let flow = &self.flows[at.flow];
+            flow.until(&flow.ends[at.end]) > now
+        };
+        let receiver = || match self.holds_other_end(place, &cached.receiver) {
+            true => Some(Place { end: 1 - place.end, ..place }),
+            false => self.ends.get(&cached.receiver).copied(),
+        };
+        (in_force && known(place) && receiver().is_some_and(known)).then_some(cached)
     }
 
     /// Whether there is room for what `claim` needs stored.
-    pub(crate) fn admits(&self, claim: &Claim) -> Result<(), DropReason> {
-        let is_new = |end| self.find(end, claim.opening).is_none();
+    pub(crate) fn admits(&self, claim: &Claim, now: Time) -> Result<(), DropReason> {
+        let is_new = |end| self.find(end, claim.opening, now).is_none();
         if (is_new(&claim.sender) || is_new(&claim.receiver)) && self.flows.len() >= self.capacity {
             return Err(DropReason::FlowTableFull);
         }
@@ -141,11 +205,15 @@ impl FlowTable {
     /// the sender's end is.
     pub(crate) fn commit(&mut self, claim: &Claim, now: Time) -> Place {
         let keys = [claim.sender, claim.receiver];
-        for key in keys {
-            if let Some(&place) = self.ends.get(&key)
-                && self.find(&key, claim.opening).is_none()
-            {
-                self.forget(place.flow);
+        for (key, tracking) in keys.into_iter().zip(claim.tracking) {
+            match self.find(&key, claim.opening, now) {
+                // What was decided last counts.
+                Some(place) => self.flows[place.flow].ends[place.end].tracking = tracking,
+                None => {
+                    if let Some(&place) = self.ends.get(&key) {
+                        self.forget(place.flow);
+                    }
+                }
             }
         }
         let held = keys.map(|key| !self.ends.contains_key(&key));
@@ -153,9 +221,15 @@ impl FlowTable {
             let state = State::first(&claim.sender.1.proto);
             let serial = self.next_serial;
             self.next_serial += 1;
-            let deadline = now.after(state.idle());
-            let [sender, receiver] = [0, 1].map(|end| End { key: keys[end], held: held[end], cached: None });
-            let flow = self.flows.insert(Flow { serial, ends: [sender, receiver], state, deadline });
+            let [sender, receiver] = [0, 1].map(|end| End {
+                key: keys[end],
+                held: held[end],
+                tracking: claim.tracking[end],
+                cached: None,
+            });
+            let flow = Flow { serial, ends: [sender, receiver], state, last: now };
+            let deadline = flow.ends_at();
+            let flow = self.flows.insert(flow);
             for (end, key) in keys.into_iter().enumerate() {
                 self.ends.entry(key).or_insert(Place { flow, end });
             }
@@ -205,10 +279,11 @@ impl FlowTable {
             }
             self.wakeups.pop();
             let Some(flow) = self.flows.get(index).filter(|flow| flow.serial == serial) else { continue };
-            if flow.deadline <= now {
+            let deadline = flow.ends_at();
+            if deadline <= now {
                 self.forget(index);
             } else {
-                self.wake(index, serial, flow.deadline, now);
+                self.wake(index, serial, deadline, now);
             }
         }
     }
@@ -245,7 +320,21 @@ impl Flow {
             (State::Single, _) if answer => State::Stream,
             (state, _) => state,
         };
-        self.deadline = now.after(self.state.idle());
+        self.last = now;
+    }
+
+    /// Until when an end tracks the connection, or a verdict for it is kept.
+    fn until(&self, end: &End) -> Time {
+        self.last.after(match end.tracking {
+            Tracking::Untracked => self.state.idle(&IdleTimeouts::DEFAULT).min(UNTRACKED),
+            Tracking::Idle(timeouts) => self.state.idle(&timeouts),
+        })
+    }
+
+    /// When neither end knows the connection any more.
+    fn ends_at(&self) -> Time {
+        let [first, second] = &self.ends;
+        self.until(first).max(self.until(second))
     }
 }
 
@@ -259,14 +348,14 @@ impl State {
         }
     }
 
-    /// Idle time in seconds. EC2 user guide, "Security group connection tracking": TCP established 432,000, UDP 30,
-    /// UDP stream 180, other protocols 600. TCP before and after is not published; it follows Linux.
-    fn idle(self) -> u64 {
+    /// Idle time in seconds. EC2 user guide, "Security group connection tracking": other protocols 600. TCP before and
+    /// after is not published; it follows Linux.
+    fn idle(self, timeouts: &IdleTimeouts) -> u64 {
         match self {
             State::Opening | State::Closing => 120,
-            State::Established => 432_000,
-            State::Single => 30,
-            State::Stream => 180,
+            State::Established => timeouts.tcp_established.into(),
+            State::Single => timeouts.udp.into(),
+            State::Stream => timeouts.udp_stream.into(),
             State::Other => 600,
         }
     }
@@ -281,24 +370,31 @@ mod tests {
 
     use super::*;
 
+    const TRACKED: Tracking = Tracking::Idle(IdleTimeouts::DEFAULT);
     const SYN: Option<TcpFlags> = Some(TcpFlags::SYN);
     const RST: Option<TcpFlags> = Some(TcpFlags::RST);
 
     fn end(port: u32, sport: u16, dport: u16) -> EndKey {
-        let address = |last| Ipv4Addr::new(10, 0, 0, last).into();
-        let (src, dst) = (address(sport as u8), address(dport as u8));
+        let address = |last| Ipv4Addr::new(10, 0, 0, last);
+        let (src, dst) = (address(sport as u8).into(), address(dport as u8).into());
         (PortId(port), FlowKey { src, dst, proto: FlowProto::Tcp { src: sport, dst: dport } })
     }
 
     fn claim(sender: EndKey, receiver: EndKey) -> Claim {
-        Claim { sender, receiver, opening: true }
+        Claim { sender, receiver, opening: true, tracking: [TRACKED; 2] }
     }
 
     fn verdict(receiver: EndKey) -> Cached {
         let ethernet = Ethernet { src: Mac([1; 6]), dst: Mac([2; 6]) };
         let edit = Rewrite::default();
-        let forward = Forward { port: receiver.0, rewrite: edit, quoted: edit, mtu: 9001 };
-        Cached { generation: 1, ethernet, forward, receiver }
+        let forward = Forward {
+            port: receiver.0,
+            rewrite: edit,
+            quoted: edit,
+            mtu: 9001,
+            router: Ipv4Addr::LOCALHOST.into(),
+        };
+        Cached { generation: 1, ethernet, forward, receiver, sessions: [None; 2] }
     }
 
     /// What holds between any two calls.
@@ -324,9 +420,12 @@ mod tests {
         let (a, b) = (end(1, 5, 80), end(2, 80, 5));
         let place = table.commit(&claim(a, b), Time(0));
         assert_eq!((table.len(), table.other_end(place)), (1, b));
-        let back = table.find(&b, false).unwrap();
+        let back = table.find(&b, false, Time(0)).unwrap();
         assert_eq!(table.other_end(back), a);
-        assert_eq!(table.commit(&Claim { sender: b, receiver: a, opening: false }, Time(0)), back);
+        assert_eq!(
+            table.commit(&Claim { sender: b, receiver: a, opening: false, tracking: [TRACKED; 2] }, Time(0)),
+            back
+        );
         assert_eq!(table.len(), 1);
         table.expire(Time(0).after(120));
         assert_eq!((table.len(), table.ends.len(), table.wakeups.len()), (0, 0, 0));
@@ -346,7 +445,7 @@ mod tests {
             (1, 1),
             "the earlier one's wakeup is not the new one's"
         );
-        assert_eq!(table.find(&a, false), None);
+        assert_eq!(table.find(&a, false, Time(0)), None);
         check(&table);
     }
 
@@ -357,10 +456,10 @@ mod tests {
         let first = table.commit(&claim(a, b), Time(0));
         let place = table.commit(&claim(a, c), Time(0));
         assert_eq!((place, table.len()), (first, 2));
-        let third = table.find(&c, false).unwrap();
+        let third = table.find(&c, false, Time(0)).unwrap();
         assert_eq!(table.other_end(third), a, "who asks is known all the same");
         table.remember(place, verdict(c));
-        assert!(table.cached(place, 1, verdict(c).ethernet).is_some());
+        assert!(table.cached(place, 1, verdict(c).ethernet, Time(0)).is_some());
         // Packets to c keep its record alive, packets from c that of a.
         table.touch(place, &c, SYN, Time(0).after(100));
         table.expire(Time(0).after(130));
@@ -368,8 +467,11 @@ mod tests {
         assert_eq!(table.len(), 2);
         table.touch(third, &a, SYN, Time(0).after(140));
         table.forget_ports(&BTreeSet::from([PortId(3)]));
-        assert_eq!((table.len(), table.find(&a, false)), (1, Some(first)));
-        assert!(table.cached(first, 1, verdict(c).ethernet).is_none(), "nobody tracks it there any more");
+        assert_eq!((table.len(), table.find(&a, false, Time(0))), (1, Some(first)));
+        assert!(
+            table.cached(first, 1, verdict(c).ethernet, Time(0)).is_none(),
+            "nobody tracks it there any more"
+        );
         check(&table);
     }
 
@@ -379,7 +481,7 @@ mod tests {
         let a = end(1, 80, 80);
         let place = table.commit(&claim(a, a), Time(0));
         table.remember(place, verdict(a));
-        assert!(table.cached(place, 1, verdict(a).ethernet).is_some());
+        assert!(table.cached(place, 1, verdict(a).ethernet, Time(0)).is_some());
         table.touch(place, &a, RST, Time(0));
         check(&table);
         table.commit(&claim(a, a), Time(0));
@@ -395,23 +497,23 @@ mod tests {
         let place = table.commit(&claim(a, b), Time(0));
         table.commit(&claim(a, c), Time(0));
         table.touch(place, &b, RST, Time(0));
-        assert_eq!((table.find(&a, true), table.find(&b, true)), (None, None));
-        assert!(table.find(&a, false).is_some() && table.find(&c, true).is_some());
+        assert_eq!((table.find(&a, true, Time(0)), table.find(&b, true, Time(0))), (None, None));
+        assert!(table.find(&a, false, Time(0)).is_some() && table.find(&c, true, Time(0)).is_some());
         // The record of c is not closed: only the other goes.
         let place = table.commit(&claim(a, c), Time(0));
         check(&table);
-        assert_eq!((table.len(), table.other_end(place), table.find(&b, false)), (2, c, None));
+        assert_eq!((table.len(), table.other_end(place), table.find(&b, false, Time(0))), (2, c, None));
     }
 
     #[test]
     fn a_full_table_takes_what_it_knows_and_nothing_new() {
         let mut table = FlowTable::new(1, 1);
         let (a, b, c) = (end(1, 5, 80), end(2, 80, 5), end(3, 80, 5));
-        assert_eq!(table.admits(&claim(a, b)), Ok(()));
+        assert_eq!(table.admits(&claim(a, b), Time(0)), Ok(()));
         table.commit(&claim(a, b), Time(0));
-        assert_eq!(table.admits(&claim(a, b)), Ok(()));
-        assert_eq!(table.admits(&claim(b, a)), Ok(()));
-        assert_eq!(table.admits(&claim(a, c)), Err(DropReason::FlowTableFull));
+        assert_eq!(table.admits(&claim(a, b), Time(0)), Ok(()));
+        assert_eq!(table.admits(&claim(b, a), Time(0)), Ok(()));
+        assert_eq!(table.admits(&claim(a, c), Time(0)), Err(DropReason::FlowTableFull));
     }
 
     #[test]
@@ -420,13 +522,46 @@ mod tests {
         let (a, b) = (end(1, 5, 80), end(2, 80, 5));
         let place = table.commit(&claim(a, b), Time(0));
         let Cached { ethernet, .. } = verdict(b);
-        assert!(table.cached(place, 1, ethernet).is_none());
+        assert!(table.cached(place, 1, ethernet, Time(0)).is_none());
         table.remember(place, verdict(b));
-        assert!(table.cached(place, 1, ethernet).is_some());
-        assert!(table.cached(place, 2, ethernet).is_none());
-        assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }).is_none());
-        let back = table.find(&b, false).unwrap();
-        assert!(table.cached(back, 1, ethernet).is_none(), "the answers have their own");
+        assert!(table.cached(place, 1, ethernet, Time(0)).is_some());
+        assert!(table.cached(place, 2, ethernet, Time(0)).is_none());
+        assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }, Time(0)).is_none());
+        let back = table.find(&b, false, Time(0)).unwrap();
+        assert!(table.cached(back, 1, ethernet, Time(0)).is_none(), "the answers have their own");
+    }
+
+    #[test]
+    fn an_end_that_does_not_track_holds_verdicts_and_admits_nothing() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b) = (end(1, 5, 80), end(2, 80, 5));
+        let half = Claim { tracking: [TRACKED, Tracking::Untracked], ..claim(a, b) };
+        let place = table.commit(&half, Time(0));
+        table.remember(place, verdict(b));
+        assert!(table.tracks(&a, false, Time(0)) && !table.tracks(&b, false, Time(0)));
+        assert!(table.cached(place, 1, verdict(b).ethernet, Time(0).after(59)).is_some());
+        assert!(table.cached(place, 1, verdict(b).ethernet, Time(0).after(60)).is_none());
+        assert!(table.tracks(&a, false, Time(0).after(119)) && !table.tracks(&a, false, Time(0).after(120)));
+        // The rules are asked anew, and what they say now counts.
+        table.commit(&claim(a, b), Time(0));
+        assert!(table.tracks(&b, false, Time(0)));
+    }
+
+    #[test]
+    fn each_end_has_its_own_idle_time() {
+        let mut table = FlowTable::new(10, 1);
+        let (a, b) = (end(1, 5, 80), end(2, 80, 5));
+        let short = IdleTimeouts { tcp_established: 60, ..IdleTimeouts::DEFAULT };
+        let place =
+            table.commit(&Claim { tracking: [Tracking::Idle(short), TRACKED], ..claim(a, b) }, Time(0));
+        let back = table.find(&b, false, Time(0)).unwrap();
+        table.touch(place, &b, SYN, Time(0));
+        table.touch(back, &a, Some(TcpFlags::ACK), Time(0));
+        let later = Time(0).after(60);
+        table.expire(later);
+        assert!(!table.tracks(&a, false, later) && table.tracks(&b, false, later));
+        assert!(table.tracks(&a, false, Time(later.0 - 1)));
+        check(&table);
     }
 
     proptest! {
@@ -439,14 +574,15 @@ mod tests {
             let keys = [1u32, 2, 3].map(|port| [end(port, 5, 80), end(port, 80, 5)]).concat();
             let (mut table, mut now) = (FlowTable::new(8, 1), Time(0));
             for (kind, a, b, pause) in steps {
-                let claim = Claim { sender: keys[a], receiver: keys[b], opening: kind % 2 == 0 };
+                let opening = kind % 2 == 0;
+                let claim = Claim { sender: keys[a], receiver: keys[b], opening, tracking: [TRACKED; 2] };
                 let flags = if kind == 4 { RST } else { Some(TcpFlags::ACK) };
                 match kind {
-                    0..=4 if table.admits(&claim).is_ok() => {
+                    0..=4 if table.admits(&claim, now).is_ok() => {
                         let place = table.commit(&claim, now);
                         table.remember(place, verdict(claim.receiver));
                         table.touch(place, &claim.receiver, flags, now);
-                        prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet).is_some());
+                        prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet, now).is_some());
                     }
                     5 if pause > 140 => table.forget_ports(&BTreeSet::from([keys[a].0])),
                     _ => {

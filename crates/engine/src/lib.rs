@@ -7,7 +7,8 @@
 //! - [`Engine::receive`] takes one frame from one port at one moment and calls `send` for each frame that leaves.
 //!   It never blocks, never panics on any bytes, and reads no clock: time is an argument.
 //! - [`Engine::ask_gateway`] gives the ARP request that finds the uplink's gateway; whoever has a wire sends it.
-//! - [`Engine::expire`] lets go of connections and fragments that have been idle too long.
+//! - [`Engine::tick`] lets go of connections and fragments that have been idle too long, and has routers advertise
+//!   themselves.
 //! - [`Engine::explain`] is `receive` with its [`Step`]s kept. Explain on [`Engine::imagine`]'s copy, which has the
 //!   same tables and no connections, and nothing in the running engine changes.
 //!
@@ -18,8 +19,8 @@ pub mod fabric;
 mod filter;
 mod flow;
 mod fragment;
+pub mod nat;
 pub mod pipeline;
-mod route;
 mod service;
 pub mod tables;
 pub mod trace;
@@ -29,6 +30,6 @@ pub mod verdict;
 pub use engine::{Counters, Engine, Explained, PortCounters};
 pub use fabric::{Fabric, Gateway, InterfaceKey, PortId, Services, Time, Uplink};
 pub use service::link_local::{METADATA, service_address, service_port};
-pub use tables::{ROUTER_MAC, Tables};
+pub use tables::{ROUTER_LINK_LOCAL, ROUTER_MAC, Tables};
 pub use trace::{Direction, Step};
 pub use verdict::{DropReason, Verdict};

@@ -1,22 +1,29 @@
 //! The desired world compiled into immutable answers: which interface, which route, which rule.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ahash::RandomState;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
-    InstanceId, InternetGatewayId, Region, RouteState, RouteTableId, RouteTarget, SecurityGroupId, SubnetId,
-    VpcId,
+    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, Region, RouteTableId,
+    SecurityGroupId, SubnetId, VpcPeeringConnectionId,
 };
 use prefix_trie::PrefixMap;
 use wire::Mac;
 
 use crate::fabric::{Fabric, InterfaceKey, PortId, Services, Uplink};
+use crate::filter::network_acl::Acl;
 use crate::filter::security_group::Rules;
+use crate::flow::IdleTimeouts;
+use crate::nat;
+
+mod compile;
 
 /// The MAC address of every subnet's router, and of all that it answers ARP for.
 pub const ROUTER_MAC: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x01]);
+/// The link-local address of every subnet's router (VPC user guide, "Subnet CIDR blocks").
+pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xec2, 1);
 
 /// Immutable answers for one generation of the world.
 #[derive(Debug)]
@@ -25,11 +32,16 @@ pub struct Tables {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) vpcs: Vec<Vpc>,
     pub(crate) subnets: Vec<Subnet>,
+    pub(crate) route_tables: Vec<RouteTable>,
+    pub(crate) nat_gateways: Vec<NatGateway>,
     pub(crate) services: Option<Services>,
     pub(crate) uplink: Option<Uplink>,
+    acls: Vec<Acl>,
     ports: HashMap<PortId, usize, RandomState>,
     /// Public address -> the interface and private address behind it.
     public: BTreeMap<Ipv4Addr, (usize, Ipv4Addr)>,
+    /// IPv6 address -> the interface that has it, of VPCs that lead to the internet.
+    global: BTreeMap<Ipv6Addr, usize>,
     by_key: BTreeMap<InterfaceKey, usize>,
 }
 
@@ -48,23 +60,28 @@ pub(crate) struct Interface {
     pub(crate) port: Option<PortId>,
     pub(crate) mac: Mac,
     pub(crate) subnet: usize,
-    /// Private address -> its public address, if it has one.
-    pub(crate) addresses: BTreeMap<Ipv4Addr, Option<Ipv4Addr>>,
+    /// Its address -> the public address mapped to it, if there is one. IPv6 addresses are public themselves.
+    pub(crate) addresses: BTreeMap<IpAddr, Option<Ipv4Addr>>,
     pub(crate) primary: Ipv4Addr,
     pub(crate) source_dest_check: bool,
     pub(crate) groups: Vec<SecurityGroupId>,
     pub(crate) egress: Rules,
     pub(crate) ingress: Rules,
+    pub(crate) idle: IdleTimeouts,
     pub(crate) host_name: String,
+    /// The NAT gateway whose interface this is.
+    pub(crate) nat_gateway: Option<usize>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Vpc {
-    pub(crate) cidrs: Vec<Ipv4Net>,
+    pub(crate) cidrs: Vec<IpNet>,
     pub(crate) dns: Ipv4Addr,
     pub(crate) domain: String,
     pub(crate) internet_gateway: Option<InternetGatewayId>,
-    pub(crate) addresses: HashMap<Ipv4Addr, usize, RandomState>,
+    /// The route table for what comes in by the internet gateway, if it has one of its own.
+    pub(crate) edge: Option<usize>,
+    pub(crate) addresses: HashMap<IpAddr, usize, RandomState>,
 }
 
 #[derive(Debug)]
@@ -72,10 +89,26 @@ pub(crate) struct Subnet {
     pub(crate) id: SubnetId,
     pub(crate) vpc: usize,
     pub(crate) cidr: Ipv4Net,
+    pub(crate) cidr6: Option<Ipv6Net>,
     pub(crate) router: Ipv4Addr,
-    pub(crate) table: RouteTableId,
-    pub(crate) routes: PrefixMap<Ipv4Net, Target>,
+    pub(crate) table: usize,
+    pub(crate) acl: usize,
     pub(crate) by_mac: BTreeMap<Mac, usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RouteTable {
+    pub(crate) id: RouteTableId,
+    pub(crate) v4: PrefixMap<Ipv4Net, Target>,
+    pub(crate) v6: PrefixMap<Ipv6Net, Target>,
+}
+
+#[derive(Debug)]
+pub(crate) struct NatGateway {
+    pub(crate) id: NatGatewayId,
+    /// Its interface.
+    pub(crate) interface: usize,
+    pub(crate) translation: nat::Gateway,
 }
 
 /// Where a route leads, resolved to what stands there.
@@ -84,6 +117,10 @@ pub(crate) enum Target {
     Local,
     Interface(usize, String),
     InternetGateway(InternetGatewayId),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    NatGateway(usize, NatGatewayId),
+    /// The other VPC.
+    Peering(VpcPeeringConnectionId, usize),
     Blackhole(String),
 }
 
@@ -93,8 +130,48 @@ impl Target {
             Target::Local => "local".to_owned(),
             Target::Interface(_, name) => name.clone(),
             Target::InternetGateway(id) => id.to_string(),
+            Target::EgressOnlyInternetGateway(id) => id.to_string(),
+            Target::NatGateway(_, id) => id.to_string(),
+            Target::Peering(id, _) => id.to_string(),
             Target::Blackhole(name) => format!("{name} (blackhole)"),
         }
+    }
+}
+
+impl RouteTable {
+    /// The longest route that covers `destination` (RFC 4632 section 5.1).
+    pub(crate) fn lookup(&self, destination: IpAddr) -> Option<(IpNet, &Target)> {
+        match destination {
+            IpAddr::V4(to) => self.v4.get_lpm(&to.into()).map(|(prefix, target)| (IpNet::V4(prefix), target)),
+            IpAddr::V6(to) => self.v6.get_lpm(&to.into()).map(|(prefix, target)| (IpNet::V6(prefix), target)),
+        }
+    }
+}
+
+impl Subnet {
+    /// The router's address, as those in the subnet who speak the family of `to` see it.
+    pub(crate) fn router_towards(&self, to: IpAddr) -> IpAddr {
+        match to {
+            IpAddr::V4(_) => self.router.into(),
+            IpAddr::V6(_) => ROUTER_LINK_LOCAL.into(),
+        }
+    }
+
+    /// Whether the address is one of the router's own: the link-local ones, and the first of the subnet.
+    pub(crate) fn is_router(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => address == self.router,
+            IpAddr::V6(address) => {
+                let first = self.cidr6.map(|cidr| Ipv6Addr::from(u128::from(cidr.network()) + 1));
+                address == ROUTER_LINK_LOCAL || Some(address) == first
+            }
+        }
+    }
+}
+
+impl Vpc {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.cidrs.iter().any(|cidr| cidr.contains(&address))
     }
 }
 
@@ -112,10 +189,14 @@ impl Tables {
             interfaces: Vec::new(),
             vpcs: Vec::new(),
             subnets: Vec::new(),
+            route_tables: Vec::new(),
+            nat_gateways: Vec::new(),
+            acls: Vec::new(),
             services: fabric.services.clone(),
             uplink: fabric.uplink.clone(),
             ports: HashMap::with_hasher(seeded(seed)),
             public: BTreeMap::new(),
+            global: BTreeMap::new(),
             by_key: BTreeMap::new(),
         };
         for region in regions {
@@ -173,9 +254,12 @@ impl Tables {
         &self.vpcs[self.subnets[interface.subnet].vpc]
     }
 
-    /// The interface and private address behind a public one, if packets can reach it.
-    pub(crate) fn behind_public(&self, address: Ipv4Addr) -> Option<(usize, Ipv4Addr)> {
-        self.public.get(&address).copied()
+    pub(crate) fn table_of(&self, subnet: &Subnet) -> &RouteTable {
+        &self.route_tables[subnet.table]
+    }
+
+    pub(crate) fn acl_of(&self, subnet: &Subnet) -> &Acl {
+        &self.acls[subnet.acl]
     }
 
     /// Some public address that packets can reach.
@@ -183,95 +267,17 @@ impl Tables {
         self.public.keys().next().copied()
     }
 
-    fn add(&mut self, region: &Region, fabric: &Fabric, seed: u64) {
-        let mut vpcs: BTreeMap<VpcId, usize> = BTreeMap::new();
-        for vpc in region.vpcs().values() {
-            vpcs.insert(vpc.id, self.vpcs.len());
-            self.vpcs.push(Vpc {
-                cidrs: vpc.cidrs().collect(),
-                dns: vpc.dns(),
-                domain: region.key().region.domain(),
-                internet_gateway: region.internet_gateway_of(vpc.id),
-                addresses: HashMap::with_hasher(seeded(seed)),
-            });
-        }
+    /// What all NAT gateways translate, and how.
+    pub(crate) fn translations(&self) -> Vec<nat::Gateway> {
+        self.nat_gateways.iter().map(|gateway| gateway.translation.clone()).collect()
+    }
 
-        // Interfaces are numbered before anything names them: routes and addresses lead to each other.
-        let first = self.interfaces.len();
-        let numbers: BTreeMap<_, _> =
-            region.interfaces().keys().enumerate().map(|(n, &id)| (id, first + n)).collect();
-
-        let mut subnets: BTreeMap<SubnetId, usize> = BTreeMap::new();
-        for subnet in region.subnets().values() {
-            let table = region.route_table_of(subnet);
-            let mut routes = PrefixMap::new();
-            for (destination, route) in region.resolved_routes(table) {
-                let IpNet::V4(destination) = destination else { continue };
-                let name = route.target.to_string();
-                let target = match (&route.target, region.route_state(route)) {
-                    (_, RouteState::Blackhole) => Target::Blackhole(name),
-                    (RouteTarget::Local, _) => Target::Local,
-                    (RouteTarget::InternetGateway(id), _) => Target::InternetGateway(*id),
-                    (RouteTarget::EgressOnlyInternetGateway(_), _) => Target::Blackhole(name),
-                    // There is no way through these yet.
-                    (RouteTarget::NatGateway(_) | RouteTarget::Peering(_), _) => Target::Blackhole(name),
-                    (RouteTarget::Instance { interface, .. } | RouteTarget::Interface(interface), _) => {
-                        match numbers.get(interface) {
-                            Some(&index) => Target::Interface(index, name),
-                            None => Target::Blackhole(name),
-                        }
-                    }
-                };
-                routes.insert(destination, target);
-            }
-            subnets.insert(subnet.id, self.subnets.len());
-            self.subnets.push(Subnet {
-                id: subnet.id,
-                vpc: vpcs[&subnet.vpc],
-                cidr: subnet.cidr,
-                router: subnet.router(),
-                table: table.id,
-                routes,
-                by_mac: BTreeMap::new(),
-            });
-        }
-
-        for interface in region.interfaces().values() {
-            let index = self.interfaces.len();
-            let key = InterfaceKey { region: region.key().clone(), interface: interface.id };
-            let port = fabric.interfaces.get(&key).copied();
-            let subnet = subnets[&interface.subnet];
-            let vpc = self.subnets[subnet].vpc;
-            let mac = Mac(interface.mac.0);
-            let addresses: BTreeMap<_, _> = interface
-                .addresses()
-                .map(|private| (private, region.public_address_of(interface.id, private)))
-                .collect();
-            self.subnets[subnet].by_mac.insert(mac, index);
-            for (&private, &public) in &addresses {
-                self.vpcs[vpc].addresses.insert(private, index);
-                if let Some(public) = public.filter(|_| self.vpcs[vpc].internet_gateway.is_some()) {
-                    self.public.insert(public, (index, private));
-                }
-            }
-            if let Some(port) = port {
-                self.ports.insert(port, index);
-            }
-            self.by_key.insert(key.clone(), index);
-            self.interfaces.push(Interface {
-                key,
-                instance: interface.attachment.as_ref().map(|attachment| attachment.instance),
-                port,
-                mac,
-                subnet,
-                primary: interface.private_ip,
-                addresses,
-                source_dest_check: interface.source_dest_check,
-                groups: interface.groups.clone(),
-                egress: Rules::compile(region, interface, model::Direction::Egress),
-                ingress: Rules::compile(region, interface, model::Direction::Ingress),
-                host_name: interface.host_name(),
-            });
+    /// The interface and private address behind a public one, if packets can reach it. An IPv6 address is behind
+    /// itself.
+    pub(crate) fn behind_public(&self, address: IpAddr) -> Option<(usize, IpAddr)> {
+        match address {
+            IpAddr::V4(public) => self.public.get(&public).map(|&(owner, private)| (owner, private.into())),
+            IpAddr::V6(global) => self.global.get(&global).map(|&owner| (owner, address)),
         }
     }
 }

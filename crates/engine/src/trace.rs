@@ -1,11 +1,15 @@
 //! What was decided on a packet's way, in the order in which it was decided.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
-use model::{InstanceId, InternetGatewayId, RouteTableId, SecurityGroupId, SubnetId};
+use ipnet::IpNet;
+use model::{
+    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclId, RouteTableId,
+    SecurityGroupId, SubnetId, VpcPeeringConnectionId,
+};
 use serde::{Deserialize, Serialize};
+use wire::FlowKey;
 
 use crate::fabric::InterfaceKey;
 use crate::verdict::DropReason;
@@ -34,7 +38,7 @@ pub enum Step {
         /// Whether the sender's source or the receiver's destination was looked at.
         direction: Direction,
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Whether the interface enforces the check.
         enforced: bool,
     },
@@ -64,7 +68,7 @@ pub enum Step {
         /// The subnet it was asked for.
         subnet: SubnetId,
         /// The longest matching prefix and its target's name, or none matched.
-        matched: Option<(Ipv4Net, String)>,
+        matched: Option<(IpNet, String)>,
     },
     /// The internet gateway replaced one address by another.
     InternetGateway {
@@ -73,24 +77,24 @@ pub enum Step {
         /// Which address it replaced: the source on the way out, the destination on the way in.
         direction: Direction,
         /// Before.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// After.
-        to: Ipv4Addr,
+        to: IpAddr,
     },
     /// The packet goes to a link-local service, under an address that stands for the asking interface.
     Service {
         /// The service's address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// The packet leaves to the internet segment.
     ToInternet {
         /// Its destination there.
-        destination: Ipv4Addr,
+        destination: IpAddr,
     },
     /// The packet came in from the internet segment.
     FromInternet {
         /// Its source there.
-        source: Ipv4Addr,
+        source: IpAddr,
     },
     /// The packet is handed to this interface.
     Deliver {
@@ -98,6 +102,64 @@ pub enum Step {
         interface: InterfaceKey,
         /// The instance that it is attached to.
         instance: Option<InstanceId>,
+    },
+    /// The network ACL at a subnet's border was asked.
+    NetworkAcl {
+        /// The ACL.
+        acl: NetworkAclId,
+        /// The subnet.
+        subnet: SubnetId,
+        /// Whether the packet comes into the subnet or leaves it.
+        direction: Direction,
+        /// The rule that decided; none of them: the last one, `*`, which denies.
+        rule: Option<u16>,
+        /// Whether it lets the packet pass.
+        allowed: bool,
+    },
+    /// The route table for what comes in by the internet gateway was asked.
+    EdgeRoute {
+        /// The table.
+        table: RouteTableId,
+        /// The longest matching prefix and its target's name, or none matched.
+        matched: Option<(IpNet, String)>,
+    },
+    /// The packet passes a NAT gateway.
+    NatGateway {
+        /// The gateway.
+        gateway: NatGatewayId,
+        /// Whether its source was replaced on the way out, or its destination on the way in.
+        direction: Direction,
+        /// The packet as it came.
+        from: FlowKey,
+        /// The packet as it left.
+        to: FlowKey,
+    },
+    /// The packet passes an egress-only internet gateway.
+    EgressOnlyInternetGateway {
+        /// The gateway.
+        gateway: EgressOnlyInternetGatewayId,
+    },
+    /// The packet goes into a VPC that this one is peered with.
+    Peering {
+        /// The connection.
+        peering: VpcPeeringConnectionId,
+    },
+    /// The packet is a fragment that waits for the first one of its datagram.
+    Waits,
+    /// The packet's time to live ended here: the router answered "time exceeded".
+    TimeExceeded {
+        /// The router.
+        by: IpAddr,
+    },
+    /// The NAT gateway had no port or room left: it answered "administratively prohibited".
+    Prohibited {
+        /// The gateway.
+        by: IpAddr,
+    },
+    /// The NAT gateway knows the connection no more, and ended it with a RST.
+    Reset {
+        /// The gateway.
+        gateway: NatGatewayId,
     },
     /// The packet was too big for the way out: the router answered "fragmentation needed".
     TooBig {
@@ -157,6 +219,37 @@ impl fmt::Display for Step {
             Step::ToInternet { destination } => write!(f, "out to the internet, for {destination}"),
             Step::FromInternet { source } => write!(f, "in from the internet, sent by {source}"),
             Step::Deliver { interface, instance } => write!(f, "delivered to {}", Owner(interface, instance)),
+            Step::NetworkAcl { acl, subnet, direction, rule, allowed } => {
+                let rule = rule.map_or_else(|| "*".to_owned(), |rule| rule.to_string());
+                let verb = if *allowed { "allows" } else { "denies" };
+                let side = match direction {
+                    Direction::Egress => "outbound",
+                    Direction::Ingress => "inbound",
+                };
+                write!(f, "network ACL {acl} of {subnet}, {side}: rule {rule} {verb} it")
+            }
+            Step::EdgeRoute { table, matched: Some((prefix, target)) } => {
+                write!(f, "gateway route table {table}: {prefix} -> {target}")
+            }
+            Step::EdgeRoute { table, matched: None } => write!(f, "gateway route table {table}: no route"),
+            Step::NatGateway { gateway, direction: Direction::Egress, from, to } => {
+                write!(f, "{gateway}: {from} leaves as {to}")
+            }
+            Step::NatGateway { gateway, direction: Direction::Ingress, from, to } => {
+                write!(f, "{gateway}: {from} is for {to}")
+            }
+            Step::EgressOnlyInternetGateway { gateway } => {
+                write!(f, "{gateway}: only what begins inside, and its answers")
+            }
+            Step::Peering { peering } => write!(f, "through {peering} into the other VPC"),
+            Step::Waits => f.write_str("waits for the first fragment of its datagram"),
+            Step::TimeExceeded { by } => write!(f, "time to live ended: {by} answers \"time exceeded\""),
+            Step::Prohibited { by } => {
+                write!(f, "nothing is left for it: {by} answers \"administratively prohibited\"")
+            }
+            Step::Reset { gateway } => {
+                write!(f, "{gateway} knows no such connection (any more), and answers with a RST")
+            }
             Step::TooBig { mtu } => {
                 write!(f, "too big: the router answers \"fragmentation needed\", MTU {mtu}")
             }

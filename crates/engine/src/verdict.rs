@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -32,8 +33,10 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// Edits of the packet that an ICMP error quotes.
     pub quoted: Rewrite,
-    /// Largest IP packet that the way out carries, in bytes.
+    /// Largest IP packet that the way out carries, in bytes of the packet as its sender sent it.
     pub mtu: u16,
+    /// Who tells the sender of a packet that is larger.
+    pub router: IpAddr,
 }
 
 macro_rules! drop_reasons {
@@ -78,7 +81,7 @@ drop_reasons! {
     Oversized = "Oversized",
     /// The frame's offload fields do not fit its bytes.
     BadOffload = "BadOffload",
-    /// The frame is neither IPv4 nor ARP.
+    /// The frame is neither IPv4 nor IPv6 nor ARP.
     UnsupportedProtocol = "UnsupportedProtocol",
     /// The frame's source MAC address is not the interface's own.
     SpoofedMac = "SpoofedMac",
@@ -144,6 +147,36 @@ drop_reasons! {
     FlowTableFull = "FlowTableFull",
     /// The packet exceeds the way out, must not be cut, and is one that no router answers (an ICMP error, a fragment).
     TooBig = "TooBig",
+    /// No outbound rule of the subnet's network ACL allows the packet, or one that comes first denies it.
+    NetworkAclEgress = "NetworkAclEgress",
+    /// No inbound rule of the subnet's network ACL allows the packet, or one that comes first denies it.
+    NetworkAclIngress = "NetworkAclIngress",
+    /// The packet's time to live is zero.
+    TtlZero = "TtlZero",
+    /// The packet's time to live ended at a NAT gateway, and it is one that no router answers.
+    TtlExceeded = "TtlExceeded",
+    /// NAT gateways lead the packet to each other without end.
+    RoutingLoop = "RoutingLoop",
+    /// A neighbour message named an address or MAC address that the interface does not own.
+    SpoofedNeighbor = "SpoofedNeighbor",
+    /// An instance played router.
+    RogueRouter = "RogueRouter",
+    /// From outside, by an egress-only internet gateway, on no connection that was begun inside.
+    EgressOnly = "EgressOnly",
+    /// A NAT gateway translates TCP, UDP and ICMP queries, and nothing else.
+    NatProtocol = "NatProtocol",
+    /// A NAT gateway of this behaviour takes no fragments of TCP and ICMP.
+    NatFragment = "NatFragment",
+    /// The NAT gateway knows no connection that the packet belongs to.
+    NatNoSession = "NatNoSession",
+    /// Nobody inside has asked for this: the NAT gateway has no mapping for it, or its filter refuses the sender.
+    NatUnsolicited = "NatUnsolicited",
+    /// All ports towards this destination are in use at the NAT gateway.
+    NatPortsExhausted = "NatPortsExhausted",
+    /// A NAT gateway is not for packets that came by peering.
+    NatFromAfar = "NatFromAfar",
+    /// The packet has no form in the other family (RFC 7915).
+    Untranslatable = "Untranslatable",
     /// The machine's kernel refused to send the frame.
     SendFailed = "SendFailed",
 }

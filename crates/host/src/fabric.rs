@@ -214,7 +214,13 @@ impl Loop {
     }
 
     fn expire(&mut self, now: Time) {
-        self.engine.expire(now);
+        let Loop { engine, sockets, .. } = self;
+        let (_, sender) = sockets.split();
+        engine.tick(now, &mut |to, frame| {
+            if let Err(error) = sender.send(to.0, frame) {
+                tracing::debug!(%to, %error, "an advertisement could not be sent");
+            }
+        });
         self.expired = now;
     }
 

@@ -13,7 +13,7 @@
 //! The cloud's uplink is a pair like the others, from the bridge of the internet to the fabric's namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use host::cloud::Names;
 use host::plan::{End, NamespacePlan, Plan, Route, Veth};
@@ -63,11 +63,11 @@ pub fn relay_links(lab: &Lab) -> Vec<RelayLink> {
 }
 
 /// Who is on the internet beside the cloud: where the uplink sends packets to.
-pub fn internet_neighbors(lab: &Lab) -> BTreeMap<Ipv4Addr, Mac> {
+pub fn internet_neighbors(lab: &Lab) -> BTreeMap<IpAddr, Mac> {
     let interfaces = lab.world.hosts.values().flat_map(|h| h.interfaces.values().map(move |i| (h, i)));
     interfaces
         .filter(|(_, interface)| interface.segment == INTERNET)
-        .map(|(host, interface)| (interface.address.addr(), interface_mac(lab, host, interface)))
+        .map(|(host, interface)| (interface.address.addr().into(), interface_mac(lab, host, interface)))
         .collect()
 }
 

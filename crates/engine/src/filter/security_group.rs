@@ -1,10 +1,10 @@
 //! Security groups: the sum of an interface's groups' rules, allow only.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
-use model::{NetworkInterface, Peer, Protocol, Region, Rule, SecurityGroupId};
+use ipnet::IpNet;
+use model::{NetworkInterface, Peer, PrefixListId, Protocol, Region, Rule, SecurityGroupId};
 use wire::FlowProto;
 
 use crate::tables::Interface;
@@ -24,9 +24,17 @@ struct Compiled {
 
 #[derive(Debug)]
 enum PeerSet {
-    Cidr(Ipv4Net),
+    Cidr(IpNet),
     /// The private addresses of a referenced group's members.
-    Members(SecurityGroupId, BTreeSet<Ipv4Addr>),
+    Members(SecurityGroupId, BTreeSet<IpAddr>),
+    PrefixList(PrefixListId, Vec<IpNet>),
+}
+
+/// What the groups say of a packet that they allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Whether its connection is tracked.
+    pub(crate) tracked: bool,
 }
 
 impl Rules {
@@ -38,21 +46,32 @@ impl Rules {
     ) -> Rules {
         let groups = interface.groups.iter().filter_map(|id| region.security_groups().get(id));
         let rules = groups.flat_map(|group| {
-            group.rules().filter(move |rule| rule.direction == direction).filter_map(|rule| {
-                let peer = match rule.peer {
-                    Peer::Cidr(cidr) => PeerSet::Cidr(cidr),
+            group.rules().filter(move |rule| rule.direction == direction).map(|rule| Compiled {
+                group: group.id,
+                rule: rule.clone(),
+                peer: match rule.peer {
+                    Peer::Cidr(cidr) => PeerSet::Cidr(cidr.into()),
+                    Peer::Cidr6(cidr) => PeerSet::Cidr(cidr.into()),
                     Peer::Group(id) => PeerSet::Members(id, members(region, id)),
-                    // Packets are IPv4: these allow none of them.
-                    Peer::Cidr6(_) | Peer::PrefixList(_) => return None,
-                };
-                Some(Compiled { group: group.id, rule: rule.clone(), peer })
+                    Peer::PrefixList(id) => PeerSet::PrefixList(id, prefixes(region, id)),
+                },
             })
         });
         Rules(rules.collect())
     }
 
-    fn allowing(&self, peer: Ipv4Addr, proto: &FlowProto) -> Option<&Compiled> {
-        self.0.iter().find(|rule| rule.peer.contains(peer) && covers(&rule.rule, proto))
+    fn allowing(&self, peer: IpAddr, proto: &FlowProto) -> Option<&Compiled> {
+        self.0.iter().find(|rule| rule.peer.contains(peer) && rule.covers(peer, proto))
+    }
+
+    /// Whether packets of this kind may go to, or come from, everywhere.
+    fn allows_everyone(&self, peer: IpAddr, proto: &FlowProto) -> bool {
+        self.0.iter().any(|rule| rule.peer.is_everyone(peer) && rule.covers(peer, proto))
+    }
+
+    /// Whether all TCP, or all UDP, may go to, or come from, everywhere.
+    fn allows_all(&self, peer: IpAddr, protocol: u8) -> bool {
+        self.0.iter().any(|rule| rule.peer.is_everyone(peer) && rule.rule.covers(protocol, None))
     }
 }
 
@@ -60,13 +79,13 @@ impl Rules {
 pub(crate) fn check(
     interface: &Interface,
     direction: Direction,
-    peer: Ipv4Addr,
+    peer: IpAddr,
     proto: &FlowProto,
     trace: &mut impl Trace,
-) -> Result<(), DropReason> {
-    let (rules, refusal) = match direction {
-        Direction::Egress => (&interface.egress, DropReason::SecurityGroupEgress),
-        Direction::Ingress => (&interface.ingress, DropReason::SecurityGroupIngress),
+) -> Result<Allowed, DropReason> {
+    let (rules, other_way, refusal) = match direction {
+        Direction::Egress => (&interface.egress, &interface.ingress, DropReason::SecurityGroupEgress),
+        Direction::Ingress => (&interface.ingress, &interface.egress, DropReason::SecurityGroupIngress),
     };
     let allowing = rules.allowing(peer, proto);
     trace.note(|| Step::SecurityGroup {
@@ -74,19 +93,37 @@ pub(crate) fn check(
         allowed_by: allowing.map(|rule| (rule.group, rule.words())),
         groups: interface.groups.clone(),
     });
-    allowing.map(|_| ()).ok_or(refusal)
+    allowing.ok_or(refusal)?;
+    // EC2 user guide, "Untracked connections": TCP and UDP that everyone may begin, and that anything may answer.
+    let untracked = match proto {
+        FlowProto::Tcp { .. } => other_way.allows_all(peer, 6) && rules.allows_everyone(peer, proto),
+        FlowProto::Udp { .. } => other_way.allows_all(peer, 17) && rules.allows_everyone(peer, proto),
+        FlowProto::Echo { .. } | FlowProto::Icmp { .. } | FlowProto::Other(_) => false,
+    };
+    Ok(Allowed { tracked: !untracked })
 }
 
 impl PeerSet {
-    fn contains(&self, address: Ipv4Addr) -> bool {
+    fn contains(&self, address: IpAddr) -> bool {
         match self {
             PeerSet::Cidr(cidr) => cidr.contains(&address),
             PeerSet::Members(_, members) => members.contains(&address),
+            PeerSet::PrefixList(_, prefixes) => prefixes.iter().any(|prefix| prefix.contains(&address)),
         }
+    }
+
+    /// Whether every address of the peer's family is meant.
+    fn is_everyone(&self, peer: IpAddr) -> bool {
+        matches!(self, PeerSet::Cidr(cidr) if cidr.prefix_len() == 0 && cidr.contains(&peer))
     }
 }
 
 impl Compiled {
+    fn covers(&self, peer: IpAddr, proto: &FlowProto) -> bool {
+        let (protocol, detail) = super::protocol_and_detail(peer, proto);
+        self.rule.covers(protocol, detail)
+    }
+
     fn words(&self) -> String {
         let what = match (self.rule.protocol, self.rule.ports) {
             (Protocol::All, _) => "all traffic".to_owned(),
@@ -101,23 +138,22 @@ impl Compiled {
         match &self.peer {
             PeerSet::Cidr(cidr) => format!("{what} {side} {cidr}"),
             PeerSet::Members(group, _) => format!("{what} {side} members of {group}"),
+            PeerSet::PrefixList(list, _) => format!("{what} {side} {list}"),
         }
     }
 }
 
-fn members(region: &Region, group: SecurityGroupId) -> BTreeSet<Ipv4Addr> {
+fn members(region: &Region, group: SecurityGroupId) -> BTreeSet<IpAddr> {
     let member = |interface: &&NetworkInterface| interface.groups.contains(&group);
-    region.interfaces().values().filter(member).flat_map(NetworkInterface::addresses).collect()
+    let members = region.interfaces().values().filter(member);
+    let addresses = members.flat_map(|interface| {
+        let v4 = interface.addresses().map(IpAddr::V4);
+        v4.chain(interface.ipv6_addresses.iter().copied().map(IpAddr::V6))
+    });
+    addresses.collect()
 }
 
-/// Whether a rule is about packets of this kind: protocol, and destination port or ICMP type and code.
-fn covers(rule: &Rule, proto: &FlowProto) -> bool {
-    let (protocol, detail) = match *proto {
-        FlowProto::Tcp { dst, .. } => (6, Some((dst, dst))),
-        FlowProto::Udp { dst, .. } => (17, Some((dst, dst))),
-        FlowProto::Echo { request, .. } => (1, Some((if request { 8 } else { 0 }, 0))),
-        FlowProto::Icmp { kind, code } => (1, Some((kind.into(), code.into()))),
-        FlowProto::Other(protocol) => (protocol, None),
-    };
-    rule.covers(protocol, detail)
+fn prefixes(region: &Region, list: PrefixListId) -> Vec<IpNet> {
+    let list = region.prefix_lists().get(&list);
+    list.into_iter().flat_map(|list| &list.entries).map(|entry| entry.cidr).collect()
 }

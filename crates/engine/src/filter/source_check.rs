@@ -1,6 +1,6 @@
 //! Source/destination check: an interface sends only as itself and receives only for itself, unless the check is off.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::tables::Interface;
 use crate::trace::{Direction, Step, Trace};
@@ -10,7 +10,7 @@ use crate::verdict::DropReason;
 pub(crate) fn check(
     interface: &Interface,
     direction: Direction,
-    address: Ipv4Addr,
+    address: IpAddr,
     trace: &mut impl Trace,
 ) -> Result<(), DropReason> {
     if interface.addresses.contains_key(&address) {
@@ -25,7 +25,18 @@ pub(crate) fn check(
     }
 }
 
-/// Addresses that never send (RFC 1122 section 3.2.1.3, RFC 6890).
-pub(crate) fn martian(source: Ipv4Addr) -> bool {
-    source.is_unspecified() || source.is_loopback() || source.is_multicast() || source.is_broadcast()
+/// Addresses that never send beyond their link (RFC 1122 section 3.2.1.3, RFC 6890, RFC 4291 section 2.5).
+pub(crate) fn martian(source: IpAddr) -> bool {
+    match source {
+        IpAddr::V4(source) => {
+            source.is_unspecified() || source.is_loopback() || source.is_multicast() || source.is_broadcast()
+        }
+        IpAddr::V6(source) => {
+            source.is_unspecified()
+                || source.is_loopback()
+                || source.is_multicast()
+                || source.is_unicast_link_local()
+                || source.to_ipv4_mapped().is_some()
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
             let unknown = request.sender_ip.is_unspecified();
             let own = unknown
                 || !interface.source_dest_check
-                || interface.addresses.contains_key(&request.sender_ip);
+                || interface.addresses.contains_key(&request.sender_ip.into());
             if request.sender_mac != interface.mac || frame.bytes.get(6..12) != Some(&interface.mac.0[..]) {
                 return Verdict::Drop(DropReason::SpoofedMac);
             }
@@ -30,7 +30,7 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
             asked_by_instance(tables, interface, &request)
         }
         Some(Attached::Services) => link_local::service_port(request.target_ip).map(|_| ROUTER_MAC),
-        Some(Attached::Uplink(uplink)) => tables.behind_public(request.target_ip).map(|_| uplink.mac),
+        Some(Attached::Uplink(uplink)) => tables.behind_public(request.target_ip.into()).map(|_| uplink.mac),
     };
     match target {
         Some(mac) if request.operation == Operation::Request => {
@@ -58,7 +58,7 @@ fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp)
     let vpc = tables.vpc_of(interface);
     let target = request.target_ip;
     // A client that probes for its own address (RFC 5227) must hear nothing.
-    if interface.addresses.contains_key(&target) {
+    if interface.addresses.contains_key(&target.into()) {
         return None;
     }
     if target == subnet.router
@@ -67,6 +67,6 @@ fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp)
     {
         return Some(ROUTER_MAC);
     }
-    let neighbor = &tables.interfaces[*vpc.addresses.get(&target)?];
+    let neighbor = &tables.interfaces[*vpc.addresses.get(&target.into())?];
     (neighbor.subnet == interface.subnet).then_some(neighbor.mac)
 }

@@ -3,7 +3,7 @@
 //! The address is 100.64.0.0/10 (RFC 6598) plus the port's number. It never leaves the way between fabric and
 //! servers, so it cannot meet an address of a VPC.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use wire::{FlowKey, FlowProto};
 
@@ -32,6 +32,15 @@ pub fn service_port(address: Ipv4Addr) -> Option<PortId> {
 /// Whether ARP for this address is answered on every link.
 pub(crate) fn on_link(address: Ipv4Addr) -> bool {
     [METADATA, RESOLVER, TIME].contains(&address)
+}
+
+/// Whether packets for this address are for the VPC's services and nobody else: 169.254.0.0/16 and fd00:ec2::/32 (VPC
+/// user guide, "Routing considerations").
+pub(crate) fn is_service(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.segments()[..2] == [0xfd00, 0xec2],
+    }
 }
 
 /// Whether a server listens there.

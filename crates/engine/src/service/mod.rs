@@ -2,4 +2,6 @@
 
 pub(crate) mod arp;
 pub(crate) mod dhcp4;
+pub(crate) mod dhcp6;
 pub(crate) mod link_local;
+pub(crate) mod nd;

@@ -1,7 +1,8 @@
 //! Internet gateway: 1:1 translation between an interface's private address and its public one (Basic NAT, RFC 3022
-//! section 2.1). It keeps no state: the association is the whole truth, also for what ICMP errors quote.
+//! section 2.1). It keeps no state: the association is the whole truth, also for what ICMP errors quote. IPv6
+//! addresses are public already.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use model::InternetGatewayId;
 use wire::Rewrite;
@@ -18,13 +19,20 @@ pub(crate) fn outbound(
     hop: Hop,
     trace: &mut impl Trace,
 ) -> Result<Hop, DropReason> {
-    let private = hop.src();
-    let public = interface.addresses.get(&private).copied().flatten().ok_or(DropReason::NoPublicAddress)?;
+    let private = hop.key.src;
+    let public = match (private, interface.addresses.get(&private)) {
+        (IpAddr::V4(_), Some(&Some(public))) => public.into(),
+        (IpAddr::V6(_), Some(_)) => private,
+        _ => return Err(DropReason::NoPublicAddress),
+    };
     trace.note(|| Step::InternetGateway { gateway, direction: Direction::Egress, from: private, to: public });
-    let hop = hop.edited(Rewrite { src: Some(public.into()), ..Rewrite::default() });
+    if public == private {
+        return Ok(hop);
+    }
+    let hop = hop.edited(Rewrite { src: Some(public), ..Rewrite::default() });
     Ok(match hop.quoted {
         Some(quoted) if quoted.dst == private => {
-            hop.edited_quoted(Rewrite { dst: Some(public.into()), ..Rewrite::default() })
+            hop.edited_quoted(Rewrite { dst: Some(public), ..Rewrite::default() })
         }
         _ => hop,
     })
@@ -33,14 +41,13 @@ pub(crate) fn outbound(
 /// In: the destination becomes private. An ICMP error quotes a packet that left under the public address.
 pub(crate) fn inbound(
     tables: &Tables,
-    owner: usize,
-    private: Ipv4Addr,
+    receiver: &Interface,
+    private: IpAddr,
     hop: Hop,
     trace: &mut impl Trace,
 ) -> Hop {
-    let public = hop.dst();
-    let interface = &tables.interfaces[owner];
-    if let Some(gateway) = tables.vpc_of(interface).internet_gateway {
+    let public = hop.key.dst;
+    if let Some(gateway) = tables.vpc_of(receiver).internet_gateway {
         trace.note(|| Step::InternetGateway {
             gateway,
             direction: Direction::Ingress,
@@ -48,10 +55,13 @@ pub(crate) fn inbound(
             to: private,
         });
     }
-    let hop = hop.edited(Rewrite { dst: Some(private.into()), ..Rewrite::default() });
+    if public == private {
+        return hop;
+    }
+    let hop = hop.edited(Rewrite { dst: Some(private), ..Rewrite::default() });
     match hop.quoted {
         Some(quoted) if quoted.src == public => {
-            hop.edited_quoted(Rewrite { src: Some(private.into()), ..Rewrite::default() })
+            hop.edited_quoted(Rewrite { src: Some(private), ..Rewrite::default() })
         }
         _ => hop,
     }

@@ -19,9 +19,10 @@ fn the_way_out_step_by_step() {
     let words = route.to_string();
     assert!(words.contains("0.0.0.0/0") && words.contains(&network.igw.to_string()), "{words}");
     let (gateway_id, direction) = (network.igw, Direction::Egress);
-    let expected = Step::InternetGateway { gateway: gateway_id, direction, from: nat.ip, to: NAT_PUBLIC };
+    let expected =
+        Step::InternetGateway { gateway: gateway_id, direction, from: nat.ip.into(), to: NAT_PUBLIC.into() };
     assert_eq!(gateway, &expected);
-    assert_eq!(out, &Step::ToInternet { destination: OFFICE });
+    assert_eq!(out, &Step::ToInternet { destination: OFFICE.into() });
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Cloud {
                 port: UPLINK,
                 mac: UPLINK_MAC,
                 mtu: 1500,
-                neighbors: [(OFFICE, OFFICE_MAC)].into(),
+                neighbors: [(OFFICE.into(), OFFICE_MAC)].into(),
                 gateway: None,
             }),
             ..Fabric::default()
@@ -274,7 +274,7 @@ impl Lab {
     /// Lets time pass.
     pub(crate) fn wait(&mut self, seconds: u64) {
         self.now = self.now.after(seconds);
-        self.engine.expire(self.now);
+        self.engine.tick(self.now, &mut |_, _| {});
     }
 }
 

@@ -1,0 +1,160 @@
+//! DHCPv6 (RFC 8415) as a VPC answers it: the addresses belong to the interface, so there is nothing to allocate, and
+//! the port that a message came from says whose they are.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use wire::{Frame, Packet, build};
+
+use crate::tables::{Interface, ROUTER_LINK_LOCAL, ROUTER_MAC};
+use crate::verdict::{DropReason, Verdict};
+
+mod message;
+
+use message::{Message, Options};
+
+pub(crate) const SERVER_PORT: u16 = 547;
+pub(crate) const CLIENT_PORT: u16 = 546;
+/// All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
+pub(crate) const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+
+/// Seconds (VPC user guide, "DHCP option sets": ipv6-address-preferred-lease-time).
+const PREFERRED: u32 = 140;
+/// Seconds.
+const VALID: u32 = 450;
+/// The resolver (VPC user guide, "Amazon DNS").
+const RESOLVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253);
+
+/// Message types of RFC 8415 section 7.3.
+const SOLICIT: u8 = 1;
+const ADVERTISE: u8 = 2;
+const REQUEST: u8 = 3;
+const CONFIRM: u8 = 4;
+const RENEW: u8 = 5;
+const REBIND: u8 = 6;
+const REPLY: u8 = 7;
+const RELEASE: u8 = 8;
+const DECLINE: u8 = 9;
+const INFORMATION_REQUEST: u8 = 11;
+
+/// Option codes of RFC 8415 section 21 and RFC 3646.
+const CLIENT_ID: u16 = 1;
+const SERVER_ID: u16 = 2;
+const IA_NA: u16 = 3;
+const IA_ADDR: u16 = 5;
+const STATUS_CODE: u16 = 13;
+const RAPID_COMMIT: u16 = 14;
+const DNS_SERVERS: u16 = 23;
+const IA_PD: u16 = 25;
+
+/// Status codes of RFC 8415 section 21.13.
+const SUCCESS: u16 = 0;
+const NO_ADDRS_AVAIL: u16 = 2;
+const NOT_ON_LINK: u16 = 4;
+const NO_PREFIX_AVAIL: u16 = 6;
+
+/// Answers one message to port 547 from `interface`.
+pub(crate) fn answer(interface: &Interface, frame: &Frame, packet: &Packet) -> Verdict {
+    let bad = Verdict::Drop(DropReason::BadDhcp);
+    let IpAddr::V6(client) = packet.src() else { return bad };
+    let Some(request) = Message::parse(packet.payload(&frame.bytes)) else { return bad };
+    if !(SOLICIT..=INFORMATION_REQUEST).contains(&request.kind) {
+        return bad;
+    }
+    match reply(interface, &request) {
+        Some(reply) => {
+            let frame = build::udp(ROUTER_LINK_LOCAL, client, SERVER_PORT, CLIENT_PORT, &reply.to_bytes());
+            Verdict::Reply(Box::new(frame.with_macs(ROUTER_MAC, interface.mac)))
+        }
+        // RFC 8415 sections 16.2 to 16.12: what is for another server, or says too little, is discarded.
+        None => Verdict::Consumed,
+    }
+}
+
+fn reply(interface: &Interface, request: &Message) -> Option<Message> {
+    let asked = &request.options;
+    let for_us = asked.get(SERVER_ID).map(|named| named == server_id());
+    let rapid = request.kind == SOLICIT && asked.get(RAPID_COMMIT).is_some();
+    let kind = match (request.kind, for_us) {
+        (SOLICIT, None) if rapid => REPLY,
+        (SOLICIT, None) => ADVERTISE,
+        (REQUEST | RENEW | RELEASE | DECLINE, Some(true)) => REPLY,
+        (CONFIRM | REBIND, None) => REPLY,
+        (INFORMATION_REQUEST, None | Some(true)) => REPLY,
+        _ => return None,
+    };
+    let mut options = Options::default();
+    match asked.get(CLIENT_ID) {
+        Some(client) => options.push(CLIENT_ID, client.to_vec()),
+        None if request.kind == INFORMATION_REQUEST => {}
+        None => return None,
+    }
+    options.push(SERVER_ID, server_id());
+    if rapid {
+        options.push(RAPID_COMMIT, Vec::new());
+    }
+    match request.kind {
+        SOLICIT | REQUEST | RENEW | REBIND => {
+            for association in asked.all(IA_NA) {
+                options.push(IA_NA, leased(interface, association)?);
+            }
+            for association in asked.all(IA_PD) {
+                options.push(IA_PD, refused_prefix(association)?);
+            }
+        }
+        CONFIRM => {
+            let fits = addresses(asked)?.iter().all(|&own| interface.addresses.contains_key(&own.into()));
+            let (code, words) = match fits {
+                true => (SUCCESS, "all addresses are on the link"),
+                false => (NOT_ON_LINK, "not an address of this interface"),
+            };
+            options.push(STATUS_CODE, status(code, words));
+        }
+        // The addresses are the interface's whatever the client thinks of them.
+        RELEASE | DECLINE => options.push(STATUS_CODE, status(SUCCESS, "noted")),
+        _ => {}
+    }
+    options.push(DNS_SERVERS, RESOLVER.octets().to_vec());
+    Some(Message { kind, transaction: request.transaction, options })
+}
+
+/// An identity association with the interface's addresses in it.
+fn leased(interface: &Interface, asked: &[u8]) -> Option<Vec<u8>> {
+    let mut options = Options::default();
+    for address in interface.addresses.keys() {
+        if let IpAddr::V6(address) = address {
+            let [preferred, valid] = [PREFERRED, VALID].map(u32::to_be_bytes);
+            options.push(IA_ADDR, [&address.octets()[..], &preferred, &valid].concat());
+        }
+    }
+    if options.is_empty() {
+        options.push(STATUS_CODE, status(NO_ADDRS_AVAIL, "the interface has no IPv6 address"));
+    }
+    let [t1, t2] = [PREFERRED / 2, PREFERRED / 5 * 4].map(u32::to_be_bytes);
+    Some([asked.get(..4)?, &t1, &t2, &options.to_bytes()].concat())
+}
+
+fn refused_prefix(asked: &[u8]) -> Option<Vec<u8>> {
+    let mut options = Options::default();
+    options.push(STATUS_CODE, status(NO_PREFIX_AVAIL, "no prefixes are delegated"));
+    Some([asked.get(..4)?, &[0; 8], &options.to_bytes()].concat())
+}
+
+/// All addresses that a client names; none if it names them badly.
+fn addresses(asked: &Options) -> Option<Vec<Ipv6Addr>> {
+    let mut named = Vec::new();
+    for association in asked.all(IA_NA) {
+        for address in Options::parse(association.get(12..)?)?.all(IA_ADDR) {
+            named.push(Ipv6Addr::from(*address.first_chunk::<16>()?));
+        }
+    }
+    Some(named)
+}
+
+fn status(code: u16, words: &str) -> Vec<u8> {
+    [&code.to_be_bytes()[..], words.as_bytes()].concat()
+}
+
+/// DUID-LL of the router (RFC 8415 section 11.4): the same on all links and after each restart.
+fn server_id() -> Vec<u8> {
+    [&[0, 3, 0, 1], &ROUTER_MAC.0[..]].concat()
+}
