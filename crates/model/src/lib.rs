@@ -11,6 +11,7 @@ mod apply;
 mod change;
 mod cidr_pool;
 mod date_time;
+mod due;
 mod egress_only_internet_gateway;
 mod fault;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use address::{Address, AddressAssociation};
 pub use applied::Applied;
 pub use change::Change;
 pub use date_time::DateTime;
+pub use due::Due;
 pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{

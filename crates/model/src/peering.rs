@@ -161,10 +161,6 @@ impl Region {
         id: VpcPeeringConnectionId,
         time: u64,
     ) -> Result<(), Fault> {
-        let connection = self.vpc_peering_connection(id)?;
-        if time < connection.expires {
-            return Err(transition(id, connection.status, PeeringStatus::Expired));
-        }
         self.turn_peering(id, &[PeeringStatus::PendingAcceptance], PeeringStatus::Expired, time)
     }
 
@@ -304,11 +300,11 @@ mod tests {
         network.apply(Change::RejectVpcPeeringConnection { connection: rejected, time: 1001 });
         let late = created(&mut network, create(vpc, peer));
         let end = 1000 + 168 * 3600;
-        let expire = |time| Change::ExpireVpcPeeringConnection { connection: late, time };
-        assert_eq!(network.refused(expire(end - 1)).code(), "InvalidStateTransition");
         let accept = Change::AcceptVpcPeeringConnection { connection: late, time: end };
         assert_eq!(network.refused(accept).code(), "InvalidStateTransition");
-        network.apply(expire(end));
+        network.apply(Change::ExpireVpcPeeringConnection { connection: late, time: end });
+        let again = Change::ExpireVpcPeeringConnection { connection: rejected, time: end };
+        assert_eq!(network.refused(again).code(), "InvalidStateTransition");
         assert_eq!(status(&network, late), PeeringStatus::Expired);
     }
 

@@ -5,6 +5,7 @@ mod ages;
 mod clock;
 mod cloud;
 mod control;
+mod gateways;
 mod report;
 mod rounds;
 mod servers;

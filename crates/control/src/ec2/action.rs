@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod default_vpc;
 mod image;
 mod instance;
 mod instance_attribute;
@@ -9,6 +10,8 @@ mod instance_lifecycle;
 mod instance_type;
 mod internet_gateway;
 mod key_pair;
+mod nat_gateway;
+mod network_acl;
 mod network_interface;
 mod network_interface_attribute;
 mod place;
@@ -21,6 +24,7 @@ mod subnet;
 mod tag;
 mod vpc;
 mod vpc_cidr;
+mod vpc_peering_connection;
 
 use std::collections::BTreeMap;
 
@@ -38,16 +42,24 @@ use crate::store::ClientToken;
 
 /// All that can be asked, by name.
 const ACTIONS: &[(&str, Handler)] = &[
+    ("AcceptVpcPeeringConnection", act::<vpc_peering_connection::AcceptVpcPeeringConnection>),
     ("AllocateAddress", act::<address::AllocateAddress>),
     ("AssignPrivateIpAddresses", act::<network_interface::AssignPrivateIpAddresses>),
+    ("AssignPrivateNatGatewayAddress", act::<nat_gateway::AssignPrivateNatGatewayAddress>),
     ("AssociateAddress", act::<address::AssociateAddress>),
+    ("AssociateNatGatewayAddress", act::<nat_gateway::AssociateNatGatewayAddress>),
     ("AssociateRouteTable", act::<route_table::AssociateRouteTable>),
     ("AssociateVpcCidrBlock", act::<vpc_cidr::AssociateVpcCidrBlock>),
     ("AttachInternetGateway", act::<internet_gateway::AttachInternetGateway>),
     ("AttachNetworkInterface", act::<network_interface::AttachNetworkInterface>),
     ("AuthorizeSecurityGroupEgress", act::<security_group_rule::AuthorizeSecurityGroupEgress>),
     ("AuthorizeSecurityGroupIngress", act::<security_group_rule::AuthorizeSecurityGroupIngress>),
+    ("CreateDefaultSubnet", act::<default_vpc::CreateDefaultSubnet>),
+    ("CreateDefaultVpc", act::<default_vpc::CreateDefaultVpc>),
     ("CreateInternetGateway", act::<internet_gateway::CreateInternetGateway>),
+    ("CreateNatGateway", act::<nat_gateway::CreateNatGateway>),
+    ("CreateNetworkAcl", act::<network_acl::CreateNetworkAcl>),
+    ("CreateNetworkAclEntry", act::<network_acl::CreateNetworkAclEntry>),
     ("CreateNetworkInterface", act::<network_interface::CreateNetworkInterface>),
     ("CreateRoute", act::<route::CreateRoute>),
     ("CreateRouteTable", act::<route_table::CreateRouteTable>),
@@ -55,8 +67,12 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateSubnet", act::<subnet::CreateSubnet>),
     ("CreateTags", act::<tag::CreateTags>),
     ("CreateVpc", act::<vpc::CreateVpc>),
+    ("CreateVpcPeeringConnection", act::<vpc_peering_connection::CreateVpcPeeringConnection>),
     ("DeleteInternetGateway", act::<internet_gateway::DeleteInternetGateway>),
     ("DeleteKeyPair", act::<key_pair::DeleteKeyPair>),
+    ("DeleteNatGateway", act::<nat_gateway::DeleteNatGateway>),
+    ("DeleteNetworkAcl", act::<network_acl::DeleteNetworkAcl>),
+    ("DeleteNetworkAclEntry", act::<network_acl::DeleteNetworkAclEntry>),
     ("DeleteNetworkInterface", act::<network_interface::DeleteNetworkInterface>),
     ("DeleteRoute", act::<route::DeleteRoute>),
     ("DeleteRouteTable", act::<route_table::DeleteRouteTable>),
@@ -64,6 +80,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DeleteSubnet", act::<subnet::DeleteSubnet>),
     ("DeleteTags", act::<tag::DeleteTags>),
     ("DeleteVpc", act::<vpc::DeleteVpc>),
+    ("DeleteVpcPeeringConnection", act::<vpc_peering_connection::DeleteVpcPeeringConnection>),
     ("DescribeAccountAttributes", describe::<account::DescribeAccountAttributes>),
     ("DescribeAddresses", describe::<address::DescribeAddresses>),
     ("DescribeAvailabilityZones", describe::<place::DescribeAvailabilityZones>),
@@ -74,6 +91,8 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeInstances", describe::<instance::DescribeInstances>),
     ("DescribeInternetGateways", describe::<internet_gateway::DescribeInternetGateways>),
     ("DescribeKeyPairs", describe::<key_pair::DescribeKeyPairs>),
+    ("DescribeNatGateways", describe::<nat_gateway::DescribeNatGateways>),
+    ("DescribeNetworkAcls", describe::<network_acl::DescribeNetworkAcls>),
     (
         "DescribeNetworkInterfaceAttribute",
         act::<network_interface_attribute::DescribeNetworkInterfaceAttribute>,
@@ -86,10 +105,12 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeSubnets", describe::<subnet::DescribeSubnets>),
     ("DescribeTags", describe::<tag::DescribeTags>),
     ("DescribeVpcAttribute", act::<vpc::DescribeVpcAttribute>),
+    ("DescribeVpcPeeringConnections", describe::<vpc_peering_connection::DescribeVpcPeeringConnections>),
     ("DescribeVpcs", describe::<vpc::DescribeVpcs>),
     ("DetachInternetGateway", act::<internet_gateway::DetachInternetGateway>),
     ("DetachNetworkInterface", act::<network_interface::DetachNetworkInterface>),
     ("DisassociateAddress", act::<address::DisassociateAddress>),
+    ("DisassociateNatGatewayAddress", act::<nat_gateway::DisassociateNatGatewayAddress>),
     ("DisassociateRouteTable", act::<route_table::DisassociateRouteTable>),
     ("DisassociateVpcCidrBlock", act::<vpc_cidr::DisassociateVpcCidrBlock>),
     ("ImportKeyPair", act::<key_pair::ImportKeyPair>),
@@ -99,7 +120,10 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("ModifySubnetAttribute", act::<subnet::ModifySubnetAttribute>),
     ("ModifyVpcAttribute", act::<vpc::ModifyVpcAttribute>),
     ("RebootInstances", act::<instance_lifecycle::RebootInstances>),
+    ("RejectVpcPeeringConnection", act::<vpc_peering_connection::RejectVpcPeeringConnection>),
     ("ReleaseAddress", act::<address::ReleaseAddress>),
+    ("ReplaceNetworkAclAssociation", act::<network_acl::ReplaceNetworkAclAssociation>),
+    ("ReplaceNetworkAclEntry", act::<network_acl::ReplaceNetworkAclEntry>),
     ("ReplaceRoute", act::<route::ReplaceRoute>),
     ("ReplaceRouteTableAssociation", act::<route_table::ReplaceRouteTableAssociation>),
     ("ResetNetworkInterfaceAttribute", act::<network_interface_attribute::ResetNetworkInterfaceAttribute>),
@@ -110,6 +134,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("StopInstances", act::<instance_lifecycle::StopInstances>),
     ("TerminateInstances", act::<instance_lifecycle::TerminateInstances>),
     ("UnassignPrivateIpAddresses", act::<network_interface::UnassignPrivateIpAddresses>),
+    ("UnassignPrivateNatGatewayAddress", act::<nat_gateway::UnassignPrivateNatGatewayAddress>),
     (
         "UpdateSecurityGroupRuleDescriptionsEgress",
         act::<security_group_rule::UpdateSecurityGroupRuleDescriptionsEgress>,

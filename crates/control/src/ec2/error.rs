@@ -1,6 +1,6 @@
 //! What is answered instead: EC2's error codes, their HTTP status, and the error document.
 
-use model::Fault;
+use model::{Fault, VpcId};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -89,9 +89,12 @@ pub(crate) enum Error {
         /// As given.
         id: String,
     },
-    /// `VPCIdNotSpecified`: there are no default VPCs.
+    /// `VPCIdNotSpecified`: no VPC is named, and there is no default one.
     #[error("No default VPC for this user.")]
     VpcIdNotSpecified,
+    /// `MissingInput`: no subnet is named, and the default VPC has no default one.
+    #[error("No subnets found for the default VPC '{0}'. Please specify a subnet.")]
+    NoDefaultSubnet(VpcId),
     /// `InsufficientAddressCapacity`
     #[error("{0}")]
     InsufficientAddressCapacity(&'static str),
@@ -139,6 +142,7 @@ impl Error {
             Error::InvalidNextToken => "InvalidNextToken",
             Error::MalformedId { code, .. } | Error::NotFound { code, .. } => code,
             Error::VpcIdNotSpecified => "VPCIdNotSpecified",
+            Error::NoDefaultSubnet(_) => "MissingInput",
             Error::InsufficientAddressCapacity(_) => "InsufficientAddressCapacity",
             Error::InvalidKeyFormat => "InvalidKey.Format",
             Error::IdempotentParameterMismatch => "IdempotentParameterMismatch",

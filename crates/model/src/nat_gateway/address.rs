@@ -17,8 +17,12 @@ use crate::region::Region;
 const DRAIN: RangeInclusive<u32> = 1..=4000;
 
 impl NatGateway {
-    /// When the next of its addresses goes, in seconds since 1970.
+    /// When the next of its addresses goes, in seconds since 1970. Those of a gateway that is being taken away go with
+    /// it.
     pub fn next_drain_end(&self) -> Option<u64> {
+        if self.state != NatGatewayState::Available {
+            return None;
+        }
         self.addresses.iter().filter_map(NatGatewayAddress::until).min()
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of network ACLs.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
@@ -36,6 +36,11 @@ impl AclEntry {
     /// Lets all packets of some addresses through.
     pub(crate) fn allow(cidr: IpNet) -> AclEntry {
         AclEntry { protocol: Protocol::All, cidr, ports: None, icmp: None, allow: true }
+    }
+
+    /// Drops all IPv4 packets: the last rule of each network ACL, which is none of its own.
+    pub fn deny_all() -> AclEntry {
+        AclEntry { allow: false, ..AclEntry::allow(IpNet::V4(Ipv4Net::default())) }
     }
 
     /// Whether the rule is about packets of this protocol with these ports: the destination port twice, or ICMP type

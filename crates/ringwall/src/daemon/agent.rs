@@ -181,6 +181,7 @@ impl Agent {
             note(self.keep_running(&spec));
         }
         for region in &regions {
+            note(self.look_after_gateways(region));
             for instance in region.instances().values() {
                 note(self.look_after(region, instance));
             }

@@ -37,9 +37,11 @@ impl Describe for DescribeAccountAttributes {
     }
 
     fn all(&self, call: &Call<'_>) -> Result<Vec<(String, ShownAttribute)>, Error> {
-        let addresses = call.region().quotas().addresses.to_string();
+        let region = call.region();
+        let addresses = region.quotas().addresses.to_string();
+        let default_vpc = region.default_vpc().map_or_else(|| "none".to_owned(), |vpc| vpc.id.to_string());
         let known = [
-            ("default-vpc", "none".to_owned()),
+            ("default-vpc", default_vpc),
             ("max-elastic-ips", addresses.clone()),
             ("supported-platforms", "VPC".to_owned()),
             ("vpc-max-elastic-ips", addresses),

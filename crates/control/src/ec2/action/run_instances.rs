@@ -6,10 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{
     Applied, Change, Fault, ImageId, InstanceId, InterfaceId, InterfaceSource, Launch, LaunchInterface,
-    MetadataOptions, NewInterface, ReservationId, SecurityGroupId, SubnetId, Tags,
+    MetadataOptions, NewInterface, Region, ReservationId, SecurityGroupId, SubnetId, Tags,
 };
 use serde::Deserialize;
 
+use super::default_vpc::subnet_or_default;
 use super::instance::Reservation;
 use super::network_interface::{NewAddress, addresses};
 use super::tag::{TagSpecification, tags_for_both};
@@ -187,7 +188,7 @@ impl RunInstances {
         let [tags, tags_of_interfaces] =
             tags_for_both(["instance", "network-interface"], self.tag_specification)?;
         let interfaces = if self.network_interface.is_empty() {
-            let subnet = self.subnet_id.ok_or(Error::VpcIdNotSpecified)?;
+            let subnet = subnet_or_default(self.subnet_id, &call.region())?;
             let new = NewInterface {
                 private_ip: self.private_ip_address,
                 groups: self.security_group_id,
@@ -206,7 +207,10 @@ impl RunInstances {
                 ));
             }
             let specified = self.network_interface.into_iter();
-            specified.map(|interface| interface.launched(&tags_of_interfaces)).collect::<Result<_, _>>()?
+            let region = call.region();
+            specified
+                .map(|interface| interface.launched(&tags_of_interfaces, &region))
+                .collect::<Result<_, _>>()?
         };
         let defaults = MetadataOptions::default();
         let metadata = self.metadata_options.map_or(defaults, |options| MetadataOptions {
@@ -230,21 +234,21 @@ impl RunInstances {
 }
 
 impl InterfaceSpecification {
-    fn launched(self, tags: &Tags) -> Result<LaunchInterface, Error> {
+    fn launched(self, tags: &Tags, region: &Region) -> Result<LaunchInterface, Error> {
         let (private_ip, secondary) = addresses(
             self.private_ip_address,
             self.private_ip_addresses,
             self.secondary_private_ip_address_count,
         )?;
         let source = match (self.network_interface_id, self.subnet_id) {
-            (None, Some(subnet)) => InterfaceSource::New {
+            (None, asked) => InterfaceSource::New {
                 interface: NewInterface {
                     private_ip,
                     secondary,
                     groups: self.security_group_id,
                     description: self.description.unwrap_or_default(),
                     tags: tags.clone(),
-                    ..NewInterface::new(subnet)
+                    ..NewInterface::new(subnet_or_default(asked, region)?)
                 },
                 associate_public_ip: self.associate_public_ip_address,
             },
@@ -261,7 +265,6 @@ impl InterfaceSpecification {
                      address or security groups.",
                 ));
             }
-            (None, None) => return Err(Error::VpcIdNotSpecified),
         };
         let is_new = matches!(source, InterfaceSource::New { .. });
         Ok(LaunchInterface {

@@ -7,6 +7,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::default_vpc::vpc_or_default;
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
 use super::{Action, Describe, pick};
 use crate::ec2::Call;
@@ -151,7 +152,7 @@ impl Action for CreateSecurityGroup {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
         let create = Change::CreateSecurityGroup {
-            vpc: self.vpc_id.ok_or(Error::VpcIdNotSpecified)?,
+            vpc: vpc_or_default(self.vpc_id, &call.region())?,
             name: self.group_name,
             description: self.group_description,
             tags: tags_for("security-group", self.tag_specification)?,

@@ -183,7 +183,8 @@ impl Action for ModifySubnetAttribute {
     }
 }
 
-fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
+/// A subnet, as it is shown.
+pub(super) fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
     let key = region.key();
     let inside = region.interfaces().values().filter(|interface| interface.subnet == subnet.id);
     let taken =
@@ -199,7 +200,7 @@ fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
         available_ip_address_count: all.saturating_sub(taken as u64),
         availability_zone: subnet.availability_zone.clone(),
         availability_zone_id: zone_id(&subnet.availability_zone),
-        default_for_az: false,
+        default_for_az: subnet.default_for_az,
         map_public_ip_on_launch: subnet.map_public_ip_on_launch,
         map_customer_owned_ip_on_launch: false,
         assign_ipv6_address_on_creation: false,

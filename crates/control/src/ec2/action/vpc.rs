@@ -131,8 +131,7 @@ impl Action for CreateVpc {
             let Applied::Vpc(id) = applied else { return Err(Error::Unexpected) };
             let region = transaction.region();
             let vpc = region.vpcs().get(&id).ok_or(Error::Unexpected)?;
-            // EC2 answers before the VPC stands; clients wait until it is described as available.
-            Ok(CreateVpcAnswer { vpc: ShownVpc { state: "pending", ..shown(region, vpc) } })
+            Ok(CreateVpcAnswer { vpc: pending(region, vpc) })
         })
     }
 }
@@ -203,6 +202,11 @@ impl Action for ModifyVpcAttribute {
     }
 }
 
+/// A VPC that is just made: EC2 answers before it stands, and clients wait until it is described as available.
+pub(super) fn pending(region: &Region, vpc: &Vpc) -> ShownVpc {
+    ShownVpc { state: "pending", ..shown(region, vpc) }
+}
+
 fn shown(region: &Region, vpc: &Vpc) -> ShownVpc {
     ShownVpc {
         vpc_id: vpc.id,
@@ -215,7 +219,7 @@ fn shown(region: &Region, vpc: &Vpc) -> ShownVpc {
             .collect(),
         dhcp_options_id: "default",
         instance_tenancy: "default",
-        is_default: false,
+        is_default: vpc.is_default,
         tag_set: tag_set(&vpc.tags),
     }
 }

@@ -6,8 +6,9 @@ use std::fmt::{self, Display};
 
 use model::{
     AllocationId, AssociationId, AttachmentId, BadId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    KeyPairId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetId, VpcCidrAssociationId, VpcId,
+    KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, ReservationId, RouteTableAssociationId,
+    RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -20,7 +21,7 @@ pub(super) type Unused = RefCell<Vec<(String, String)>>;
 
 /// EC2's code for a malformed id of each kind, where "Error codes for the Amazon EC2 API" has one; else the code
 /// for an id that does not exist.
-const MALFORMED: [(&str, &str); 16] = [
+const MALFORMED: [(&str, &str); 20] = [
     (VpcId::PREFIX, "InvalidVpcID.Malformed"),
     (SubnetId::PREFIX, "InvalidSubnetID.Malformed"),
     (RouteTableId::PREFIX, "InvalidRouteTableId.Malformed"),
@@ -37,6 +38,10 @@ const MALFORMED: [(&str, &str); 16] = [
     (ImageId::PREFIX, "InvalidAMIID.Malformed"),
     (VpcCidrAssociationId::PREFIX, "InvalidVpcCidrBlockAssociationID.NotFound"),
     (KeyPairId::PREFIX, "InvalidKeyPair.NotFound"),
+    (NatGatewayId::PREFIX, "NatGatewayMalformed"),
+    (NetworkAclId::PREFIX, "InvalidNetworkAclId.Malformed"),
+    (NetworkAclAssociationId::PREFIX, "InvalidAssociationID.NotFound"),
+    (VpcPeeringConnectionId::PREFIX, "InvalidVpcPeeringConnectionId.Malformed"),
 ];
 
 /// A name among the parameters, and what is there.

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId, NetworkInterface, Region,
-    SubnetId, VpcId,
+    AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId, InterfaceKind,
+    NetworkInterface, Region, SubnetId, VpcId,
 };
 use serde::Serialize;
 
@@ -118,6 +118,7 @@ pub(in crate::ec2::action) fn shown_interface(
     interface: &NetworkInterface,
 ) -> ShownInterface {
     let account = &region.key().account.0;
+    let of_gateway = interface.kind == InterfaceKind::NatGateway;
     let zone = region.subnets().get(&interface.subnet).map(|subnet| subnet.availability_zone.clone());
     let addresses = interface.addresses().map(|address| ShownPrivateAddress {
         private_ip_address: address,
@@ -133,9 +134,9 @@ pub(in crate::ec2::action) fn shown_interface(
         availability_zone: zone,
         description: interface.description.clone(),
         owner_id: account.clone(),
-        requester_managed: false,
-        status: if interface.attachment.is_some() { "in-use" } else { "available" },
-        interface_type: "interface",
+        requester_managed: of_gateway,
+        status: if of_gateway || interface.attachment.is_some() { "in-use" } else { "available" },
+        interface_type: if of_gateway { "nat_gateway" } else { "interface" },
         mac_address: interface.mac.to_string(),
         private_ip_address: interface.private_ip,
         private_dns_name: region.private_dns_name(interface.private_ip),
