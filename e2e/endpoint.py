@@ -1,12 +1,14 @@
 """`ringwall serve` in tests: the daemon, and the ordinary AWS clients that talk to it."""
 
 import contextlib
+import http.client
 import os
 import pathlib
 import socket
 import subprocess
 import tempfile
 import types
+import urllib.parse
 
 import boto3
 import botocore.config
@@ -139,6 +141,18 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def ask(serve, /, method="POST", path="/", version="2016-11-15", **parameters):
+    """A request that no client would send; gives the status and the body."""
+    connection = http.client.HTTPConnection("127.0.0.1", serve.port, timeout=10)
+    body = urllib.parse.urlencode({**parameters, **({"Version": version} if version else {})})
+    connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
+    response = connection.getresponse()
+    try:
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

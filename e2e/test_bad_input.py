@@ -73,9 +73,9 @@ WRONG = {
     ),
     "no YAML": (("routes: {default: 192.168.0.240}", "routes: {default: 192.168.0.240"), None, ["not YAML"]),
     "an unknown resource type": (
-        ("AWS::EC2::RouteTable", "AWS::EC2::NatGateway"),
-        "AWS::EC2::NatGateway",
-        ["`AWS::EC2::NatGateway` of `Table` is not supported", "AWS::EC2::Subnet"],
+        ("AWS::EC2::RouteTable", "AWS::EC2::VPNGateway"),
+        "AWS::EC2::VPNGateway",
+        ["`AWS::EC2::VPNGateway` of `Table` is not supported", "AWS::EC2::Subnet"],
     ),
     "an unknown property": (
         after(SUBNET, "          Ipv6Native: true"),

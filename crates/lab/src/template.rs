@@ -198,7 +198,7 @@ mod tests {
             (
                 "Resources:\n  A: {Type: AWS::EC2::VPC}\nOutputs:\n  O: {Value: !GetAtt A.Foo}",
                 "t.yaml:4:14: `A`, AWS::EC2::VPC, has no attribute `Foo` \
-                 (it has: CidrBlock, DefaultSecurityGroup, VpcId)",
+                 (it has: CidrBlock, DefaultNetworkAcl, DefaultSecurityGroup, VpcId)",
             ),
             (
                 "Resources:\n  A: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Join [a, [b]]}}",
@@ -209,8 +209,8 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(read(text).unwrap_err(), expected, "{text}");
         }
-        let unknown = read("Resources:\n  A:\n    Type: AWS::EC2::NatGateway").unwrap_err();
-        let start = "t.yaml:3:11: resource type `AWS::EC2::NatGateway` of `A` is not supported (supported: ";
+        let unknown = read("Resources:\n  A:\n    Type: AWS::EC2::VPNGateway").unwrap_err();
+        let start = "t.yaml:3:11: resource type `AWS::EC2::VPNGateway` of `A` is not supported (supported: ";
         assert!(unknown.starts_with(start), "{unknown}");
     }
 }

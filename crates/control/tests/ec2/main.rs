@@ -4,6 +4,9 @@
 
 mod any_request;
 mod api;
+mod nat_gateway;
+mod network_acl;
+mod peering;
 mod public_address;
 mod signed;
 
@@ -110,7 +113,8 @@ fn refusals_have_codes_and_change_nothing() {
         ("CreateVpc", "CidrBlock=10.0.0.0/16&AmazonProvidedIpv6CidrBlock=true", 400, "UnsupportedOperation"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&Colour=blue", 400, "UnknownParameter"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&ClientToken=x", 400, "UnknownParameter"),
-        ("CreateNatGateway", &subnet, 400, "UnsupportedOperation"),
+        ("CreateVpnGateway", "Type=ipsec.1", 400, "UnsupportedOperation"),
+        ("CreateNatGateway", &subnet, 400, "MissingParameter"),
         ("ModifySubnetAttribute", &subnet, 400, "InvalidParameterCombination"),
         ("ModifySubnetAttribute", &format!("{subnet}&EnableDns64.Value=true"), 400, "UnsupportedOperation"),
         (

@@ -4,8 +4,9 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use model::{
-    AllocationId, AssociationId, InstanceId, InternetGatewayId, Region, RouteTableAssociationId,
-    RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    AllocationId, AssociationId, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId,
+    NetworkAclId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,23 @@ pub enum PhysicalId {
     Vpc(VpcId),
     /// `AWS::EC2::VPCGatewayAttachment`: EC2 has no id for it.
     GatewayAttachment(VpcId),
+    /// `AWS::EC2::NatGateway`
+    NatGateway(NatGatewayId),
+    /// `AWS::EC2::NetworkAcl`
+    NetworkAcl(NetworkAclId),
+    /// `AWS::EC2::NetworkAclEntry`: EC2 has no id for it.
+    NetworkAclEntry {
+        /// Its network ACL.
+        acl: NetworkAclId,
+        /// Whether it is about packets from the subnet.
+        egress: bool,
+        /// Its number.
+        number: u16,
+    },
+    /// `AWS::EC2::SubnetNetworkAclAssociation`
+    NetworkAclAssociation(NetworkAclAssociationId),
+    /// `AWS::EC2::VPCPeeringConnection`
+    VpcPeeringConnection(VpcPeeringConnectionId),
 }
 
 impl PhysicalId {
@@ -61,6 +79,11 @@ impl PhysicalId {
             Self::RouteTableAssociation(id) => id.to_string(),
             Self::Vpc(id) => id.to_string(),
             Self::GatewayAttachment(vpc) => format!("IGW|{vpc}"),
+            Self::NatGateway(id) => id.to_string(),
+            Self::NetworkAcl(id) => id.to_string(),
+            Self::NetworkAclEntry { acl, egress, number } => format!("{acl}|{egress}|{number}"),
+            Self::NetworkAclAssociation(id) => id.to_string(),
+            Self::VpcPeeringConnection(id) => id.to_string(),
         }
     }
 
@@ -84,6 +107,10 @@ impl PhysicalId {
             (Self::Vpc(id), "DefaultSecurityGroup") => {
                 Some(region.vpcs().get(id)?.default_security_group.to_string())
             }
+            (Self::Vpc(id), "DefaultNetworkAcl") => {
+                Some(region.vpcs().get(id)?.default_network_acl.to_string())
+            }
+            (Self::NatGateway(id), "EniId") => Some(region.nat_gateways().get(id)?.interface.to_string()),
             (Self::GatewayAttachment(_), "AttachmentType") => Some("IGW".to_owned()),
             // The template has been checked: what is left are the names of the id itself.
             _ => Some(self.reference()),

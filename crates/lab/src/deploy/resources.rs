@@ -57,6 +57,11 @@ impl Maker<'_> {
             ResourceType::SubnetRouteTableAssociation => self.route_table_association(&properties),
             ResourceType::Vpc => self.vpc(&properties),
             ResourceType::VpcGatewayAttachment => self.gateway_attachment(&properties),
+            ResourceType::NatGateway => self.nat_gateway(&properties),
+            ResourceType::NetworkAcl => self.network_acl(&properties),
+            ResourceType::NetworkAclEntry => self.network_acl_entry(&properties),
+            ResourceType::SubnetNetworkAclAssociation => self.network_acl_association(&properties),
+            ResourceType::VpcPeeringConnection => self.peering(&properties),
         }
     }
 

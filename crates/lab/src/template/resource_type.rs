@@ -25,10 +25,20 @@ pub enum ResourceType {
     Vpc,
     /// `AWS::EC2::VPCGatewayAttachment`
     VpcGatewayAttachment,
+    /// `AWS::EC2::NatGateway`
+    NatGateway,
+    /// `AWS::EC2::NetworkAcl`
+    NetworkAcl,
+    /// `AWS::EC2::NetworkAclEntry`
+    NetworkAclEntry,
+    /// `AWS::EC2::SubnetNetworkAclAssociation`
+    SubnetNetworkAclAssociation,
+    /// `AWS::EC2::VPCPeeringConnection`
+    VpcPeeringConnection,
 }
 
 impl ResourceType {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 16] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
@@ -40,6 +50,11 @@ impl ResourceType {
         Self::SubnetRouteTableAssociation,
         Self::Vpc,
         Self::VpcGatewayAttachment,
+        Self::NatGateway,
+        Self::NetworkAcl,
+        Self::NetworkAclEntry,
+        Self::SubnetNetworkAclAssociation,
+        Self::VpcPeeringConnection,
     ];
 
     /// The type called so in templates.
@@ -66,6 +81,11 @@ impl ResourceType {
             Self::SubnetRouteTableAssociation => "AWS::EC2::SubnetRouteTableAssociation",
             Self::Vpc => "AWS::EC2::VPC",
             Self::VpcGatewayAttachment => "AWS::EC2::VPCGatewayAttachment",
+            Self::NatGateway => "AWS::EC2::NatGateway",
+            Self::NetworkAcl => "AWS::EC2::NetworkAcl",
+            Self::NetworkAclEntry => "AWS::EC2::NetworkAclEntry",
+            Self::SubnetNetworkAclAssociation => "AWS::EC2::SubnetNetworkAclAssociation",
+            Self::VpcPeeringConnection => "AWS::EC2::VPCPeeringConnection",
         }
     }
 
@@ -103,6 +123,31 @@ impl ResourceType {
             Self::SubnetRouteTableAssociation => &["RouteTableId", "SubnetId"],
             Self::Vpc => &["CidrBlock", "Tags"],
             Self::VpcGatewayAttachment => &["VpcId", "InternetGatewayId"],
+            Self::NatGateway => &[
+                "AllocationId",
+                "ConnectivityType",
+                "MaxDrainDurationSeconds",
+                "PrivateIpAddress",
+                "SecondaryAllocationIds",
+                "SecondaryPrivateIpAddressCount",
+                "SecondaryPrivateIpAddresses",
+                "SubnetId",
+                "Tags",
+            ],
+            Self::NetworkAcl => &["VpcId", "Tags"],
+            Self::NetworkAclEntry => &[
+                "CidrBlock",
+                "Egress",
+                "Icmp",
+                "Ipv6CidrBlock",
+                "NetworkAclId",
+                "PortRange",
+                "Protocol",
+                "RuleAction",
+                "RuleNumber",
+            ],
+            Self::SubnetNetworkAclAssociation => &["NetworkAclId", "SubnetId"],
+            Self::VpcPeeringConnection => &["PeerOwnerId", "PeerRegion", "PeerVpcId", "Tags", "VpcId"],
         }
     }
 
@@ -119,8 +164,11 @@ impl ResourceType {
             Self::RouteTable => &["RouteTableId"],
             Self::SecurityGroup => &["GroupId", "VpcId"],
             Self::Subnet => &["AvailabilityZone", "CidrBlock", "SubnetId", "VpcId"],
-            Self::Vpc => &["CidrBlock", "DefaultSecurityGroup", "VpcId"],
+            Self::Vpc => &["CidrBlock", "DefaultNetworkAcl", "DefaultSecurityGroup", "VpcId"],
             Self::VpcGatewayAttachment => &["AttachmentType"],
+            Self::NatGateway => &["EniId", "NatGatewayId"],
+            Self::NetworkAcl | Self::NetworkAclEntry | Self::VpcPeeringConnection => &["Id"],
+            Self::SubnetNetworkAclAssociation => &["AssociationId"],
         }
     }
 }

@@ -163,6 +163,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
         deserialize_u16 visit_u16
         deserialize_u32 visit_u32
         deserialize_u64 visit_u64
+        deserialize_i16 visit_i16
         deserialize_i32 visit_i32
         deserialize_i64 visit_i64
     }
@@ -225,7 +226,7 @@ impl<'de> Deserializer<'de> for Place<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct map identifier
+        i8 i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple tuple_struct map identifier
     }
 }
 
