@@ -10,6 +10,7 @@ mod filter;
 mod http;
 mod page;
 mod pool;
+mod pool6;
 mod query;
 mod server;
 mod sigv4;
@@ -17,10 +18,10 @@ mod time;
 mod xml;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{Applied, Change, ImageId, Region, RegionKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +46,8 @@ const VERSION: &str = "2016-11-15";
 pub struct Settings {
     /// Where public addresses come from; none can be had without. Its first and last address are not used.
     pub pool: Option<Ipv4Net>,
+    /// Where the IPv6 CIDR blocks of VPCs come from, each a /56; none can be had without.
+    pub pool6: Option<Ipv6Net>,
     /// What instances can run.
     pub images: Vec<Image>,
     /// By whom requests must be signed; without them, they need not be.
@@ -73,12 +76,15 @@ pub struct Api {
     settings: Settings,
     random: RandomState,
     requests: AtomicU64,
+    /// Held while an IPv6 CIDR block is chosen and associated.
+    taking_blocks: Mutex<()>,
 }
 
 impl Api {
     /// An API over `store`.
     pub fn new(store: Arc<Store>, settings: Settings) -> Api {
-        Api { store, settings, random: RandomState::new(), requests: AtomicU64::new(0) }
+        let (random, taking_blocks) = (RandomState::new(), Mutex::new(()));
+        Api { store, settings, random, requests: AtomicU64::new(0), taking_blocks }
     }
 
     /// Answers a request. A change is on disk before this returns, and that can take as long as a disk flush.

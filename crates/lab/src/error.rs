@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 /// A place in a file.
@@ -206,6 +206,12 @@ pub enum WorldFault {
         /// The pool.
         pool: Ipv4Net,
     },
+    /// No IPv6 CIDR block is left.
+    #[error("the pool {pool} has no IPv6 CIDR block left for this VPC")]
+    Pool6Exhausted {
+        /// The pool.
+        pool: Ipv6Net,
+    },
     /// A next hop that is no neighbor.
     #[error("a route to nowhere: {next} {why}")]
     RouteToNowhere {
@@ -311,7 +317,9 @@ pub enum TemplateFault {
         why: &'static str,
     },
     /// A function that we do not have.
-    #[error("the function `{function}` is not supported (supported: Ref, Fn::GetAtt, Fn::Sub, Fn::Base64)")]
+    #[error(
+        "the function `{function}` is not supported (supported: Ref, Fn::GetAtt, Fn::Sub, Fn::Base64, Fn::Select, Fn::Cidr)"
+    )]
     Function {
         /// As written.
         function: String,

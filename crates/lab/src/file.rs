@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{AccountId, ImageId, RegionKey, RegionName};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault, Wrong};
@@ -63,13 +63,19 @@ impl Lab {
 
     /// A cloud with nothing in it and nothing around it, in the default account and region: all else comes by the
     /// API.
-    pub fn without_world(name: &str, pool: Ipv4Net) -> Self {
+    pub fn without_world(name: &str, pool: Ipv4Net, pool6: Ipv6Net) -> Self {
         let region = RegionKey {
             account: AccountId(DEFAULT_ACCOUNT.to_owned()),
             region: RegionName(DEFAULT_REGION.to_owned()),
         };
         let template = Template::default();
-        Self { name: name.to_owned(), region, template, images: BTreeMap::new(), world: World::empty(pool) }
+        Self {
+            name: name.to_owned(),
+            region,
+            template,
+            images: BTreeMap::new(),
+            world: World::empty(pool, pool6),
+        }
     }
 
     fn read(root: &Node, directory: &Path) -> Result<Self, LabError> {

@@ -4,9 +4,10 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::error::{LabError, Wrong};
+use crate::world::is_pool6;
 use crate::yaml::Node;
 
 /// The longest name of a lab and of anything in its world: namespaces are called `rw-<lab>-<host>`.
@@ -43,6 +44,13 @@ impl Node {
             return Ok(net);
         }
         Err(self.not(&net.to_string(), "a network of ordinary unicast addresses"))
+    }
+
+    /// A network that the IPv6 CIDR blocks of VPCs can come from.
+    pub(crate) fn pool6(&self) -> Result<Ipv6Net, LabError> {
+        let expected = "an IPv6 network of unicast addresses, a /56 or larger";
+        let net: Ipv6Net = self.value(expected)?;
+        if is_pool6(net) { Ok(net) } else { Err(self.not(&net.to_string(), expected)) }
     }
 
     /// An address that a host can have.

@@ -4,6 +4,7 @@
 //! Guide's template reference. What is not listed here is refused by name and line, never skipped.
 
 pub(crate) mod expression;
+mod list_function;
 mod order;
 mod resource_type;
 
@@ -198,12 +199,12 @@ mod tests {
             (
                 "Resources:\n  A: {Type: AWS::EC2::VPC}\nOutputs:\n  O: {Value: !GetAtt A.Foo}",
                 "t.yaml:4:14: `A`, AWS::EC2::VPC, has no attribute `Foo` \
-                 (it has: CidrBlock, DefaultNetworkAcl, DefaultSecurityGroup, VpcId)",
+                 (it has: CidrBlock, DefaultNetworkAcl, DefaultSecurityGroup, Ipv6CidrBlocks, VpcId)",
             ),
             (
                 "Resources:\n  A: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Join [a, [b]]}}",
                 "t.yaml:2:52: the function `!Join` is not supported \
-                 (supported: Ref, Fn::GetAtt, Fn::Sub, Fn::Base64)",
+                 (supported: Ref, Fn::GetAtt, Fn::Sub, Fn::Base64, Fn::Select, Fn::Cidr)",
             ),
         ];
         for (text, expected) in cases {

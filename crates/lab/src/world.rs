@@ -8,16 +8,31 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::error::Place;
 
 /// The name of the segment that is the internet. It always exists, and no site declares it.
 pub const INTERNET: &str = "internet";
+
+/// Where the IPv6 CIDR blocks of VPCs come from if nothing else is asked for: what RFC 3849 keeps for documentation.
+pub const POOL6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32);
+
+/// Prefix length of an IPv6 CIDR block of the pool: that of a VPC's.
+pub(crate) const BLOCK: u8 = 56;
+
+/// Whether VPCs' IPv6 CIDR blocks can come from a network.
+pub fn is_pool6(network: Ipv6Net) -> bool {
+    let first = network.network();
+    network.prefix_len() <= BLOCK
+        && network == network.trunc()
+        && !first.is_unspecified()
+        && !first.is_multicast()
+}
 
 /// Names that the lab's own namespaces bear (`rw-<lab>-fabric` and so on), so no host can have them.
 pub const RESERVED_NAMES: [&str; 4] = ["fabric", "segments", "services", INTERNET];
@@ -39,11 +54,11 @@ pub struct World {
 
 impl World {
     /// An internet with nobody on it, and nothing else.
-    pub(crate) fn empty(pool: Ipv4Net) -> World {
+    pub(crate) fn empty(pool: Ipv4Net, pool6: Ipv6Net) -> World {
         let place = Place::whole(&Arc::from("-"));
         let internet = Segment { name: INTERNET.to_owned(), site: None, prefix: None, place };
         World {
-            internet: Internet { pool, elastic_ips: BTreeMap::new() },
+            internet: Internet { pool, pool6, elastic_ips: BTreeMap::new() },
             segments: BTreeMap::from([(INTERNET.to_owned(), internet)]),
             hosts: BTreeMap::new(),
             guests: BTreeMap::new(),
@@ -85,6 +100,8 @@ impl World {
 pub struct Internet {
     /// The pool from which Elastic IPs come. No host outside may have an address in it.
     pub pool: Ipv4Net,
+    /// The pool from which the IPv6 CIDR blocks of VPCs come, each a /56.
+    pub pool6: Ipv6Net,
     /// Elastic IPs asked for by the logical id of an `AWS::EC2::EIP`; the others get the lowest free address.
     pub elastic_ips: BTreeMap<String, ElasticIp>,
 }

@@ -386,7 +386,7 @@ fn resources() {
         (
             ", GatewayId: !Ref Gateway}",
             "}",
-            "x.yaml:20:21: AWS::EC2::Route `Route` needs exactly one of GatewayId, InstanceId, NetworkInterfaceId",
+            "x.yaml:20:21: AWS::EC2::Route `Route` needs exactly one of GatewayId, InstanceId, NetworkInterfaceId, EgressOnlyInternetGatewayId",
         ),
         (
             "DestinationCidrBlock: 0.0.0.0/0",
@@ -411,7 +411,7 @@ fn resources() {
         (
             "InstanceType: m4.large",
             "InstanceType: m4.large\n          KeyName: k",
-            "x.yaml:26:11: property `KeyName` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, NetworkInterfaces, SourceDestCheck, UserData, MetadataOptions, Tags)",
+            "x.yaml:26:11: property `KeyName` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, NetworkInterfaces, SourceDestCheck, UserData, MetadataOptions, Ipv6AddressCount, Ipv6Addresses, Tags)",
         ),
         (
             "InstanceType: m4.large",
@@ -495,19 +495,19 @@ fn security_groups() {
         ),
         (
             "SecurityGroupIngress: [{IpProtocol: nonsense, CidrIp: 0.0.0.0/0}]",
-            "x.yaml:17:47: `nonsense` is not a protocol: tcp, udp, icmp, -1 or a number",
+            "x.yaml:17:47: `nonsense` is not a protocol: tcp, udp, icmp, icmpv6, -1 or a number",
         ),
         (
             "SecurityGroupIngress: [{IpProtocol: \"-1\"}]",
-            "x.yaml:17:34: an ingress rule needs exactly one of CidrIp, SourceSecurityGroupId",
+            "x.yaml:17:34: an ingress rule needs exactly one of CidrIp, CidrIpv6, SourcePrefixListId, SourceSecurityGroupId",
         ),
         (
             "SecurityGroupEgress: [{IpProtocol: \"-1\", SourceSecurityGroupId: x}]",
-            "x.yaml:17:52: unknown key `SourceSecurityGroupId` in an egress rule (known: IpProtocol, FromPort, ToPort, CidrIp, DestinationSecurityGroupId, Description)",
+            "x.yaml:17:52: unknown key `SourceSecurityGroupId` in an egress rule (known: IpProtocol, FromPort, ToPort, CidrIp, CidrIpv6, DestinationPrefixListId, DestinationSecurityGroupId, Description)",
         ),
         (
-            "SecurityGroupIngress: [{IpProtocol: \"-1\", CidrIpv6: ::/0}]",
-            "x.yaml:17:53: unknown key `CidrIpv6` in an ingress rule (known: IpProtocol, FromPort, ToPort, CidrIp, SourceSecurityGroupId, Description)",
+            "SecurityGroupIngress: [{IpProtocol: \"-1\", CidrIpv6: 10.0.0.0/8}]",
+            "x.yaml:17:63: `10.0.0.0/8` is not an IPv6 network such as 2001:db8::/64",
         ),
     ] {
         assert_eq!(rules(rule).as_deref(), Some(expected), "{rule}");

@@ -23,6 +23,7 @@ mod request;
 pub use attribute::InterfaceAttribute;
 pub use connection_tracking::ConnectionTracking;
 pub(crate) use ipv6_address::check_type;
+pub use ipv6_address::knows_ipv6;
 pub(crate) use private_address::once_each;
 pub(crate) use request::PlannedInterface;
 pub use request::{Ipv6Addresses, NewInterface, SecondaryAddresses};

@@ -55,7 +55,7 @@ pub use instance::{
 };
 pub use interface::{
     Attachment, ConnectionTracking, InterfaceAttribute, InterfaceKind, Ipv6Addresses, NetworkInterface,
-    NewInterface, SecondaryAddresses,
+    NewInterface, SecondaryAddresses, knows_ipv6,
 };
 pub use internet_gateway::InternetGateway;
 pub use key_pair::KeyPair;

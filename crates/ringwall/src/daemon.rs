@@ -319,7 +319,12 @@ fn settings(lab: &Lab, credentials: Option<Credentials>) -> Settings {
         architecture: std::env::consts::ARCH.replace("aarch64", "arm64"),
         created: 0,
     });
-    Settings { pool: Some(lab.world.internet.pool), images: images.collect(), credentials }
+    Settings {
+        pool: Some(lab.world.internet.pool),
+        pool6: Some(lab.world.internet.pool6),
+        images: images.collect(),
+        credentials,
+    }
 }
 
 /// The address, or with a port that is taken the next free one.

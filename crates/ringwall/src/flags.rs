@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::clock::Rate;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::command::clock;
 
@@ -132,6 +132,9 @@ pub(crate) struct ServeFlags {
     /// How fast the cloud's clock runs: seconds a second, 0 to 3600.
     #[arg(long, value_name = "RATE", default_value_t = Rate::REAL, allow_hyphen_values = true)]
     pub(crate) clock_rate: Rate,
+    /// Where the IPv6 CIDR blocks of VPCs come from, each a /56.
+    #[arg(long, default_value_t = lab::world::POOL6, value_parser = pool6)]
+    pub(crate) pool6: Ipv6Net,
 }
 
 /// Where a cloud leads to.
@@ -260,4 +263,9 @@ pub(crate) struct DaemonFlags {
     /// The open credentials file that was handed over.
     #[arg(long)]
     pub(crate) credentials_fd: Option<i32>,
+}
+
+fn pool6(text: &str) -> Result<Ipv6Net, String> {
+    let network = text.parse::<Ipv6Net>().ok().filter(|network| lab::world::is_pool6(*network));
+    network.ok_or_else(|| "not an IPv6 network of unicast addresses, a /56 or larger".to_owned())
 }

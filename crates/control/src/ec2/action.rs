@@ -3,24 +3,28 @@
 mod account;
 mod address;
 mod default_vpc;
+mod egress_only_internet_gateway;
 mod image;
 mod instance;
 mod instance_attribute;
 mod instance_lifecycle;
 mod instance_type;
 mod internet_gateway;
+mod ipv6_address;
 mod key_pair;
 mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod network_interface_attribute;
 mod place;
+mod prefix_list;
 mod route;
 mod route_table;
 mod run_instances;
 mod security_group;
 mod security_group_rule;
 mod subnet;
+mod subnet_cidr;
 mod tag;
 mod vpc;
 mod vpc_cidr;
@@ -44,11 +48,13 @@ use crate::store::ClientToken;
 const ACTIONS: &[(&str, Handler)] = &[
     ("AcceptVpcPeeringConnection", act::<vpc_peering_connection::AcceptVpcPeeringConnection>),
     ("AllocateAddress", act::<address::AllocateAddress>),
+    ("AssignIpv6Addresses", act::<ipv6_address::AssignIpv6Addresses>),
     ("AssignPrivateIpAddresses", act::<network_interface::AssignPrivateIpAddresses>),
     ("AssignPrivateNatGatewayAddress", act::<nat_gateway::AssignPrivateNatGatewayAddress>),
     ("AssociateAddress", act::<address::AssociateAddress>),
     ("AssociateNatGatewayAddress", act::<nat_gateway::AssociateNatGatewayAddress>),
     ("AssociateRouteTable", act::<route_table::AssociateRouteTable>),
+    ("AssociateSubnetCidrBlock", act::<subnet_cidr::AssociateSubnetCidrBlock>),
     ("AssociateVpcCidrBlock", act::<vpc_cidr::AssociateVpcCidrBlock>),
     ("AttachInternetGateway", act::<internet_gateway::AttachInternetGateway>),
     ("AttachNetworkInterface", act::<network_interface::AttachNetworkInterface>),
@@ -56,7 +62,9 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("AuthorizeSecurityGroupIngress", act::<security_group_rule::AuthorizeSecurityGroupIngress>),
     ("CreateDefaultSubnet", act::<default_vpc::CreateDefaultSubnet>),
     ("CreateDefaultVpc", act::<default_vpc::CreateDefaultVpc>),
+    ("CreateEgressOnlyInternetGateway", act::<egress_only_internet_gateway::CreateEgressOnlyInternetGateway>),
     ("CreateInternetGateway", act::<internet_gateway::CreateInternetGateway>),
+    ("CreateManagedPrefixList", act::<prefix_list::CreateManagedPrefixList>),
     ("CreateNatGateway", act::<nat_gateway::CreateNatGateway>),
     ("CreateNetworkAcl", act::<network_acl::CreateNetworkAcl>),
     ("CreateNetworkAclEntry", act::<network_acl::CreateNetworkAclEntry>),
@@ -68,8 +76,10 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateTags", act::<tag::CreateTags>),
     ("CreateVpc", act::<vpc::CreateVpc>),
     ("CreateVpcPeeringConnection", act::<vpc_peering_connection::CreateVpcPeeringConnection>),
+    ("DeleteEgressOnlyInternetGateway", act::<egress_only_internet_gateway::DeleteEgressOnlyInternetGateway>),
     ("DeleteInternetGateway", act::<internet_gateway::DeleteInternetGateway>),
     ("DeleteKeyPair", act::<key_pair::DeleteKeyPair>),
+    ("DeleteManagedPrefixList", act::<prefix_list::DeleteManagedPrefixList>),
     ("DeleteNatGateway", act::<nat_gateway::DeleteNatGateway>),
     ("DeleteNetworkAcl", act::<network_acl::DeleteNetworkAcl>),
     ("DeleteNetworkAclEntry", act::<network_acl::DeleteNetworkAclEntry>),
@@ -84,6 +94,10 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeAccountAttributes", describe::<account::DescribeAccountAttributes>),
     ("DescribeAddresses", describe::<address::DescribeAddresses>),
     ("DescribeAvailabilityZones", describe::<place::DescribeAvailabilityZones>),
+    (
+        "DescribeEgressOnlyInternetGateways",
+        describe::<egress_only_internet_gateway::DescribeEgressOnlyInternetGateways>,
+    ),
     ("DescribeImages", describe::<image::DescribeImages>),
     ("DescribeInstanceAttribute", act::<instance_attribute::DescribeInstanceAttribute>),
     ("DescribeInstanceStatus", describe::<instance::DescribeInstanceStatus>),
@@ -91,6 +105,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeInstances", describe::<instance::DescribeInstances>),
     ("DescribeInternetGateways", describe::<internet_gateway::DescribeInternetGateways>),
     ("DescribeKeyPairs", describe::<key_pair::DescribeKeyPairs>),
+    ("DescribeManagedPrefixLists", describe::<prefix_list::DescribeManagedPrefixLists>),
     ("DescribeNatGateways", describe::<nat_gateway::DescribeNatGateways>),
     ("DescribeNetworkAcls", describe::<network_acl::DescribeNetworkAcls>),
     (
@@ -98,6 +113,7 @@ const ACTIONS: &[(&str, Handler)] = &[
         act::<network_interface_attribute::DescribeNetworkInterfaceAttribute>,
     ),
     ("DescribeNetworkInterfaces", describe::<network_interface::DescribeNetworkInterfaces>),
+    ("DescribePrefixLists", describe::<prefix_list::DescribePrefixLists>),
     ("DescribeRegions", describe::<place::DescribeRegions>),
     ("DescribeRouteTables", describe::<route_table::DescribeRouteTables>),
     ("DescribeSecurityGroupRules", describe::<security_group_rule::DescribeSecurityGroupRules>),
@@ -112,10 +128,14 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DisassociateAddress", act::<address::DisassociateAddress>),
     ("DisassociateNatGatewayAddress", act::<nat_gateway::DisassociateNatGatewayAddress>),
     ("DisassociateRouteTable", act::<route_table::DisassociateRouteTable>),
+    ("DisassociateSubnetCidrBlock", act::<subnet_cidr::DisassociateSubnetCidrBlock>),
     ("DisassociateVpcCidrBlock", act::<vpc_cidr::DisassociateVpcCidrBlock>),
+    ("GetManagedPrefixListAssociations", describe::<prefix_list::GetManagedPrefixListAssociations>),
+    ("GetManagedPrefixListEntries", describe::<prefix_list::GetManagedPrefixListEntries>),
     ("ImportKeyPair", act::<key_pair::ImportKeyPair>),
     ("ModifyInstanceAttribute", act::<instance_attribute::ModifyInstanceAttribute>),
     ("ModifyInstanceMetadataOptions", act::<instance_attribute::ModifyInstanceMetadataOptions>),
+    ("ModifyManagedPrefixList", act::<prefix_list::ModifyManagedPrefixList>),
     ("ModifyNetworkInterfaceAttribute", act::<network_interface_attribute::ModifyNetworkInterfaceAttribute>),
     ("ModifySubnetAttribute", act::<subnet::ModifySubnetAttribute>),
     ("ModifyVpcAttribute", act::<vpc::ModifyVpcAttribute>),
@@ -127,12 +147,14 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("ReplaceRoute", act::<route::ReplaceRoute>),
     ("ReplaceRouteTableAssociation", act::<route_table::ReplaceRouteTableAssociation>),
     ("ResetNetworkInterfaceAttribute", act::<network_interface_attribute::ResetNetworkInterfaceAttribute>),
+    ("RestoreManagedPrefixListVersion", act::<prefix_list::RestoreManagedPrefixListVersion>),
     ("RevokeSecurityGroupEgress", act::<security_group_rule::RevokeSecurityGroupEgress>),
     ("RevokeSecurityGroupIngress", act::<security_group_rule::RevokeSecurityGroupIngress>),
     ("RunInstances", act::<run_instances::RunInstances>),
     ("StartInstances", act::<instance_lifecycle::StartInstances>),
     ("StopInstances", act::<instance_lifecycle::StopInstances>),
     ("TerminateInstances", act::<instance_lifecycle::TerminateInstances>),
+    ("UnassignIpv6Addresses", act::<ipv6_address::UnassignIpv6Addresses>),
     ("UnassignPrivateIpAddresses", act::<network_interface::UnassignPrivateIpAddresses>),
     ("UnassignPrivateNatGatewayAddress", act::<nat_gateway::UnassignPrivateNatGatewayAddress>),
     (

@@ -8,16 +8,20 @@ use crate::api::Endpoint;
 const ACTIONS: &[&str] = &[
     "AcceptVpcPeeringConnection",
     "AllocateAddress",
+    "AssignIpv6Addresses",
     "AssignPrivateIpAddresses",
     "AssignPrivateNatGatewayAddress",
     "AssociateAddress",
     "AssociateRouteTable",
+    "AssociateSubnetCidrBlock",
     "AssociateVpcCidrBlock",
     "AttachInternetGateway",
     "AttachNetworkInterface",
     "AuthorizeSecurityGroupIngress",
     "CreateDefaultVpc",
+    "CreateEgressOnlyInternetGateway",
     "CreateInternetGateway",
+    "CreateManagedPrefixList",
     "CreateNatGateway",
     "CreateNetworkAcl",
     "CreateNetworkAclEntry",
@@ -34,7 +38,9 @@ const ACTIONS: &[&str] = &[
     "DeleteSubnet",
     "DeleteTags",
     "DeleteVpc",
+    "DescribeEgressOnlyInternetGateways",
     "DescribeInstances",
+    "DescribeManagedPrefixLists",
     "DescribeNatGateways",
     "DescribeNetworkAcls",
     "DescribeNetworkInterfaces",
@@ -43,6 +49,7 @@ const ACTIONS: &[&str] = &[
     "DescribeSubnets",
     "DescribeTags",
     "DescribeVpcs",
+    "GetManagedPrefixListEntries",
     "ImportKeyPair",
     "ModifyInstanceAttribute",
     "ModifyNetworkInterfaceAttribute",
@@ -58,14 +65,19 @@ const ACTIONS: &[&str] = &[
 ];
 
 const NAMES: &[&str] = &[
+    "AddressFamily",
+    "AmazonProvidedIpv6CidrBlock",
+    "AssignIpv6AddressOnCreation.Value",
     "Attribute",
     "CidrBlock",
     "ClientToken",
     "ConnectivityType",
     "DestinationCidrBlock",
+    "DestinationIpv6CidrBlock",
     "DeviceIndex",
     "DryRun",
     "Egress",
+    "Entry.1.Cidr",
     "Filter.1.Name",
     "Filter.1.Value.1",
     "GatewayId",
@@ -77,8 +89,13 @@ const NAMES: &[&str] = &[
     "InternetGatewayId",
     "IpPermissions.1.IpProtocol",
     "IpPermissions.1.IpRanges.1.CidrIp",
+    "IpPermissions.1.Ipv6Ranges.1.CidrIpv6",
+    "Ipv6AddressCount",
+    "Ipv6Addresses.1",
+    "Ipv6CidrBlock",
     "MapPublicIpOnLaunch.Value",
     "MaxCount",
+    "MaxEntries",
     "MaxResults",
     "MinCount",
     "NetworkInterface.1.AssociatePublicIpAddress",
@@ -89,6 +106,7 @@ const NAMES: &[&str] = &[
     "PeerVpcId",
     "PortRange.From",
     "PortRange.To",
+    "PrefixListName",
     "PrivateIpAddress",
     "PrivateIpAddresses.1.PrivateIpAddress",
     "Protocol",
@@ -122,6 +140,10 @@ const VALUES: &[&str] = &[
     "10.0.1.0/24",
     "10.0.1.7",
     "0.0.0.0/0",
+    "::/0",
+    "2001:db8:0:1::/64",
+    "2001:db8:0:1::7",
+    "IPv6",
     "true",
     "-1",
     "0",
@@ -149,7 +171,8 @@ proptest! {
         ),
     ) {
         let api = Endpoint::new();
-        let vpc = api.fine("CreateVpc", "CidrBlock=10.0.0.0/16").one("vpcId");
+        let create = "CidrBlock=10.0.0.0/16&AmazonProvidedIpv6CidrBlock=true";
+        let vpc = api.fine("CreateVpc", create).one("vpcId");
         let subnet = api.fine("CreateSubnet", &format!("VpcId={vpc}&CidrBlock=10.0.1.0/24")).one("subnetId");
         let table = api.fine("DescribeRouteTables", "").one("routeTableId");
         let group = api.fine("DescribeSecurityGroups", "").one("groupId");

@@ -6,7 +6,8 @@ use control::ec2::{Api, Credentials, HttpRequest, Image, Settings};
 use control::store::{Options, Store};
 use model::{AccountId, Region, RegionKey, RegionName};
 
-/// An endpoint with the image ami-00000000000000001 and the public addresses 203.0.113.1 to 203.0.113.6.
+/// An endpoint with the image ami-00000000000000001, the public addresses 203.0.113.1 to 203.0.113.6, and four IPv6
+/// CIDR blocks.
 pub(crate) struct Endpoint {
     pub(crate) store: Arc<Store>,
     api: Api,
@@ -36,8 +37,12 @@ impl Endpoint {
             architecture: "x86_64".to_owned(),
             created: 0,
         };
-        let pool = Some("203.0.113.0/29".parse().unwrap());
-        let settings = Settings { pool, images: vec![image], credentials };
+        let settings = Settings {
+            pool: Some("203.0.113.0/29".parse().unwrap()),
+            pool6: Some("2001:db8::/54".parse().unwrap()),
+            images: vec![image],
+            credentials,
+        };
         Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
     }
 

@@ -4,9 +4,11 @@
 
 mod any_request;
 mod api;
+mod ipv6;
 mod nat_gateway;
 mod network_acl;
 mod peering;
+mod prefix_lists;
 mod public_address;
 mod signed;
 
@@ -110,7 +112,7 @@ fn refusals_have_codes_and_change_nothing() {
         ("CreateVpc", "CidrBlock=10.0.0.0", 400, "InvalidParameterValue"),
         ("CreateVpc", "CidrBlock=10.0.0.0/8", 400, "InvalidVpc.Range"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&InstanceTenancy=dedicated", 400, "UnsupportedOperation"),
-        ("CreateVpc", "CidrBlock=10.0.0.0/16&AmazonProvidedIpv6CidrBlock=true", 400, "UnsupportedOperation"),
+        ("CreateVpc", "CidrBlock=10.0.0.0/16&Ipv6Pool=mine", 400, "UnsupportedOperation"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&Colour=blue", 400, "UnknownParameter"),
         ("CreateVpc", "CidrBlock=10.0.0.0/16&ClientToken=x", 400, "UnknownParameter"),
         ("CreateVpnGateway", "Type=ipsec.1", 400, "UnsupportedOperation"),

@@ -7,6 +7,7 @@ use model::{
     SecurityGroupId,
 };
 
+use super::ipv6::ipv6_addresses;
 use super::resources::Properties;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, Place, TemplateFault, Wrong};
@@ -79,6 +80,7 @@ fn interfaces(
             private_ip: properties.optional_address("PrivateIpAddress")?,
             groups: groups(fields, "SecurityGroupIds")?,
             source_dest_check,
+            ipv6: ipv6_addresses(fields)?,
             ..NewInterface::new(subnet.value("the id of a subnet")?)
         };
         let place = fields.optional("PrivateIpAddress").unwrap_or(subnet).place.clone();

@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
 use model::{
-    AllocationId, AssociationId, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId,
-    NetworkAclId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
+    AllocationId, AssociationId, Destination, EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId,
+    NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId, Region, RouteTableAssociationId,
+    RouteTableId, SecurityGroupId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub enum PhysicalId {
         /// Its table.
         table: RouteTableId,
         /// Its destination.
-        destination: Ipv4Net,
+        destination: Destination,
     },
     /// `AWS::EC2::RouteTable`
     RouteTable(RouteTableId),
@@ -39,7 +39,7 @@ pub enum PhysicalId {
     SecurityGroup(SecurityGroupId),
     /// `AWS::EC2::Subnet`
     Subnet(SubnetId),
-    /// `AWS::EC2::SubnetRouteTableAssociation`
+    /// `AWS::EC2::SubnetRouteTableAssociation` or `AWS::EC2::GatewayRouteTableAssociation`
     RouteTableAssociation(RouteTableAssociationId),
     /// `AWS::EC2::VPC`
     Vpc(VpcId),
@@ -62,6 +62,14 @@ pub enum PhysicalId {
     NetworkAclAssociation(NetworkAclAssociationId),
     /// `AWS::EC2::VPCPeeringConnection`
     VpcPeeringConnection(VpcPeeringConnectionId),
+    /// `AWS::EC2::EgressOnlyInternetGateway`
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// `AWS::EC2::PrefixList`
+    PrefixList(PrefixListId),
+    /// `AWS::EC2::SubnetCidrBlock`
+    SubnetCidrAssociation(SubnetCidrAssociationId),
+    /// `AWS::EC2::VPCCidrBlock`
+    VpcCidrAssociation(VpcCidrAssociationId),
 }
 
 impl PhysicalId {
@@ -84,10 +92,14 @@ impl PhysicalId {
             Self::NetworkAclEntry { acl, egress, number } => format!("{acl}|{egress}|{number}"),
             Self::NetworkAclAssociation(id) => id.to_string(),
             Self::VpcPeeringConnection(id) => id.to_string(),
+            Self::EgressOnlyInternetGateway(id) => id.to_string(),
+            Self::PrefixList(id) => id.to_string(),
+            Self::SubnetCidrAssociation(id) => id.to_string(),
+            Self::VpcCidrAssociation(id) => id.to_string(),
         }
     }
 
-    /// What `Fn::GetAtt` gives; `None` if the attribute has no value now.
+    /// What `Fn::GetAtt` gives, items of a list with commas between; `None` if the attribute has no value now.
     pub(super) fn attribute(&self, region: &Region, attribute: &str) -> Option<String> {
         match (self, attribute) {
             (Self::Address { allocation, .. }, "AllocationId") => Some(allocation.to_string()),
@@ -100,10 +112,17 @@ impl PhysicalId {
                     "AvailabilityZone" => Some(subnet.availability_zone.clone()),
                     "CidrBlock" => Some(subnet.cidr.to_string()),
                     "VpcId" => Some(subnet.vpc.to_string()),
+                    "Ipv6CidrBlocks" => subnet.ipv6.map(|block| block.cidr.to_string()),
                     _ => None,
                 }
             }
             (Self::Vpc(id), "CidrBlock") => Some(region.vpcs().get(id)?.cidr.to_string()),
+            (Self::Vpc(id), "Ipv6CidrBlocks") => {
+                let blocks: Vec<_> =
+                    region.vpcs().get(id)?.ipv6.iter().map(|block| block.cidr.to_string()).collect();
+                (!blocks.is_empty()).then(|| blocks.join(","))
+            }
+            (Self::PrefixList(id), "Version") => Some(region.prefix_lists().get(id)?.version.to_string()),
             (Self::Vpc(id), "DefaultSecurityGroup") => {
                 Some(region.vpcs().get(id)?.default_security_group.to_string())
             }

@@ -1,14 +1,18 @@
 //! From each resource's properties to changes of the region. One method a resource type.
 
 use ipnet::Ipv4Net;
-use model::{Applied, Change, InstanceId, InterfaceId, RouteVia, Tags};
+use model::{Applied, Change, Destination, InstanceId, InterfaceId, RouteVia, Tags};
 
+use super::ipv6::cidr6;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, Place, TemplateFault, Wrong};
 use crate::template::{Resource, ResourceType};
 use crate::yaml::{Fields, Node};
 
-const ROUTE_TARGETS: &[&str] = &["GatewayId", "InstanceId", "NetworkInterfaceId"];
+const ROUTE_TARGETS: &[&str] =
+    &["GatewayId", "InstanceId", "NetworkInterfaceId", "EgressOnlyInternetGatewayId"];
+const ROUTE_DESTINATIONS: &[&str] =
+    &["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
 const ADDRESS_TARGETS: &[&str] = &["InstanceId", "NetworkInterfaceId"];
 
 /// A resource with its properties resolved.
@@ -62,6 +66,11 @@ impl Maker<'_> {
             ResourceType::NetworkAclEntry => self.network_acl_entry(&properties),
             ResourceType::SubnetNetworkAclAssociation => self.network_acl_association(&properties),
             ResourceType::VpcPeeringConnection => self.peering(&properties),
+            ResourceType::EgressOnlyInternetGateway => self.egress_only_internet_gateway(&properties),
+            ResourceType::GatewayRouteTableAssociation => self.gateway_route_table(&properties),
+            ResourceType::PrefixList => self.prefix_list(&properties),
+            ResourceType::SubnetCidrBlock => self.subnet_cidr_block(&properties),
+            ResourceType::VpcCidrBlock => self.vpc_cidr_block(&properties),
         }
     }
 
@@ -79,7 +88,7 @@ impl Maker<'_> {
     }
 
     /// Applies a change that makes something with an id.
-    fn create(
+    pub(super) fn create(
         &mut self,
         properties: &Properties<'_>,
         place: &Place,
@@ -93,6 +102,10 @@ impl Maker<'_> {
             Applied::RouteTableAssociation(id) => PhysicalId::RouteTableAssociation(id),
             Applied::SecurityGroup(id) => PhysicalId::SecurityGroup(id),
             Applied::AddressAssociation(id) => PhysicalId::AddressAssociation(id),
+            Applied::EgressOnlyInternetGateway(id) => PhysicalId::EgressOnlyInternetGateway(id),
+            Applied::PrefixList(id) => PhysicalId::PrefixList(id),
+            Applied::SubnetCidrAssociation(id) => PhysicalId::SubnetCidrAssociation(id),
+            Applied::VpcCidrAssociation(id) => PhysicalId::VpcCidrAssociation(id),
             applied => {
                 unreachable!("none of the changes given here gives {applied:?}")
             }
@@ -116,14 +129,16 @@ impl Maker<'_> {
             availability_zone: zone,
             tags: properties.tags()?,
         };
-        let physical = self.create(properties, &node.place, change)?;
-        if let (PhysicalId::Subnet(subnet), Some(node)) = (&physical, fields.optional("MapPublicIpOnLaunch"))
-        {
-            let map_public_ip_on_launch = node.boolean()?;
-            let change = Change::ModifySubnetAttribute { subnet: *subnet, map_public_ip_on_launch };
-            self.apply(properties, &node.place, change)?;
+        let made = self.create(properties, &node.place, change)?;
+        if let PhysicalId::Subnet(subnet) = made {
+            if let Some(node) = fields.optional("MapPublicIpOnLaunch") {
+                let map_public_ip_on_launch = node.boolean()?;
+                let change = Change::ModifySubnetAttribute { subnet, map_public_ip_on_launch };
+                self.apply(properties, &node.place, change)?;
+            }
+            self.subnet_ipv6(properties, subnet)?;
         }
-        Ok(physical)
+        Ok(made)
     }
 
     fn internet_gateway(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
@@ -157,18 +172,20 @@ impl Maker<'_> {
     fn route(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let fields = &properties.fields;
         let table = fields.required("RouteTableId")?.value("the id of a route table")?;
-        let node = fields.required("DestinationCidrBlock")?;
-        let destination = cidr(node)?.trunc();
+        let (destination, node) = match fields.one_of(ROUTE_DESTINATIONS)? {
+            ("DestinationCidrBlock", node) => (cidr(node)?.trunc().into(), node),
+            ("DestinationIpv6CidrBlock", node) => (cidr6(node)?.trunc().into(), node),
+            (_, node) => (Destination::PrefixList(node.value("the id of a prefix list")?), node),
+        };
         let target = match fields.one_of(ROUTE_TARGETS)? {
             ("GatewayId", node) => RouteVia::InternetGateway(node.value("the id of an internet gateway")?),
+            ("EgressOnlyInternetGatewayId", node) => {
+                RouteVia::EgressOnlyInternetGateway(node.value("the id of an egress-only internet gateway")?)
+            }
             ("InstanceId", node) => RouteVia::Instance(node.value("the id of an instance")?),
             (_, node) => RouteVia::Interface(node.value("the id of a network interface")?),
         };
-        self.apply(
-            properties,
-            &node.place,
-            Change::CreateRoute { table, destination: destination.into(), target },
-        )?;
+        self.apply(properties, &node.place, Change::CreateRoute { table, destination, target })?;
         Ok(PhysicalId::Route { table, destination })
     }
 

@@ -2,17 +2,35 @@
 
 use model::{Applied, Change, Direction, Peer, Permission, SecurityGroupId};
 
+use super::ipv6::cidr6;
 use super::resources::{Properties, cidr};
 use super::{Maker, PhysicalId};
 use crate::error::LabError;
 use crate::yaml::{Fields, Node};
 
-const INGRESS: &[&str] =
-    &["IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupId", "Description"];
-const EGRESS: &[&str] =
-    &["IpProtocol", "FromPort", "ToPort", "CidrIp", "DestinationSecurityGroupId", "Description"];
-const SOURCES: &[&str] = &["CidrIp", "SourceSecurityGroupId"];
-const DESTINATIONS: &[&str] = &["CidrIp", "DestinationSecurityGroupId"];
+const INGRESS: &[&str] = &[
+    "IpProtocol",
+    "FromPort",
+    "ToPort",
+    "CidrIp",
+    "CidrIpv6",
+    "SourcePrefixListId",
+    "SourceSecurityGroupId",
+    "Description",
+];
+const EGRESS: &[&str] = &[
+    "IpProtocol",
+    "FromPort",
+    "ToPort",
+    "CidrIp",
+    "CidrIpv6",
+    "DestinationPrefixListId",
+    "DestinationSecurityGroupId",
+    "Description",
+];
+const SOURCES: &[&str] = &["CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId"];
+const DESTINATIONS: &[&str] =
+    &["CidrIp", "CidrIpv6", "DestinationPrefixListId", "DestinationSecurityGroupId"];
 
 impl Maker<'_> {
     pub(super) fn security_group(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
@@ -77,6 +95,10 @@ impl Maker<'_> {
 fn permission(fields: &Fields<'_>, peers: &'static [&'static str]) -> Result<Permission, LabError> {
     let peer = match fields.one_of(peers)? {
         ("CidrIp", node) => Peer::Cidr(cidr(node)?),
+        ("CidrIpv6", node) => Peer::Cidr6(cidr6(node)?),
+        ("SourcePrefixListId" | "DestinationPrefixListId", node) => {
+            Peer::PrefixList(node.value("the id of a prefix list")?)
+        }
         (_, node) => Peer::Group(node.value("the id of a security group")?),
     };
     let ports = match (fields.optional("FromPort"), fields.optional("ToPort")) {
@@ -88,7 +110,9 @@ fn permission(fields: &Fields<'_>, peers: &'static [&'static str]) -> Result<Per
     };
     let description = fields.optional("Description");
     Ok(Permission {
-        protocol: fields.required("IpProtocol")?.value("a protocol: tcp, udp, icmp, -1 or a number")?,
+        protocol: fields
+            .required("IpProtocol")?
+            .value("a protocol: tcp, udp, icmp, icmpv6, -1 or a number")?,
         ports,
         peer,
         description: description.map(|node| node.text("`Description`").map(str::to_owned)).transpose()?,

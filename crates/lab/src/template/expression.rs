@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::list_function;
 use crate::error::{LabError, Place, TemplateFault};
 use crate::yaml::{Key, Kind, Node};
 
@@ -15,12 +16,19 @@ pub(crate) struct Expression {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
-    Scalar { text: String, null: bool },
+    Scalar {
+        text: String,
+        null: bool,
+    },
     List(Vec<Expression>),
     Map(Vec<(Key, Expression)>),
     Get(Target),
     Sub(Vec<Part>),
     Base64(Box<Expression>),
+    /// The index and the list.
+    Select(Box<Expression>, Box<Expression>),
+    /// The network, how many parts, and the bits of a part's hosts.
+    Cidr(Box<[Expression; 3]>),
 }
 
 /// What a function gets.
@@ -50,6 +58,11 @@ impl Target {
             Self::AccountId | Self::Region => None,
             Self::Reference(logical) | Self::Attribute(logical, _) => Some(logical),
         }
+    }
+
+    /// Whether what is got is a list.
+    fn is_list(&self) -> bool {
+        matches!(self, Self::Attribute(_, attribute) if attribute == "Ipv6CidrBlocks")
     }
 
     fn reference(name: &str, place: &Place) -> Result<Self, LabError> {
@@ -95,6 +108,8 @@ impl Expression {
             Form::Map(entries) => entries.iter().flat_map(|(_, value)| value.targets()).collect(),
             Form::Get(target) => vec![(target, &self.place)],
             Form::Base64(value) => value.targets(),
+            Form::Select(index, list) => [index.targets(), list.targets()].concat(),
+            Form::Cidr(arguments) => arguments.iter().flat_map(Self::targets).collect(),
             Form::Sub(parts) => {
                 let values = parts.iter().filter_map(|part| match part {
                     Part::Literal(_) => None,
@@ -105,7 +120,7 @@ impl Expression {
         }
     }
 
-    /// The plain value: `get` gives the text of each target.
+    /// The plain value: `get` gives the text of each target, items of a list with commas between.
     pub(crate) fn resolve(
         &self,
         get: &dyn Fn(&Target, &Place) -> Result<String, LabError>,
@@ -118,6 +133,10 @@ impl Expression {
             Form::Map(entries) => {
                 let resolve = |(key, value): &(Key, Self)| Ok((key.clone(), value.resolve(get)?));
                 Kind::Map(entries.iter().map(resolve).collect::<Result<_, LabError>>()?)
+            }
+            Form::Get(target) if target.is_list() => {
+                let items = get(target, &self.place)?;
+                Kind::List(items.split(',').map(|item| self.scalar(item.to_owned())).collect())
             }
             Form::Get(target) => Kind::Scalar { text: get(target, &self.place)?, null: false },
             Form::Sub(parts) => {
@@ -137,8 +156,21 @@ impl Expression {
                 let text = BASE64.encode(value.text("Fn::Base64's value")?);
                 Kind::Scalar { text, null: false }
             }
+            Form::Select(index, list) => {
+                return list_function::select(&index.resolve(get)?, &list.resolve(get)?);
+            }
+            Form::Cidr(arguments) => {
+                let [block, count, bits] = &**arguments;
+                let parts =
+                    list_function::cidr(&block.resolve(get)?, &count.resolve(get)?, &bits.resolve(get)?)?;
+                Kind::List(parts.into_iter().map(|part| self.scalar(part)).collect())
+            }
         };
         Ok(Node { place: self.place.clone(), tag: None, kind })
+    }
+
+    fn scalar(&self, text: String) -> Node {
+        Node { place: self.place.clone(), tag: None, kind: Kind::Scalar { text, null: false } }
     }
 
     fn function(name: &str, argument: &Node, place: &Place) -> Result<Self, LabError> {
@@ -147,6 +179,16 @@ impl Expression {
             "!GetAtt" | "Fn::GetAtt" => Form::Get(get_att(argument)?),
             "!Sub" | "Fn::Sub" => Form::Sub(sub(argument, place)?),
             "!Base64" | "Fn::Base64" => Form::Base64(Box::new(Self::read(argument)?)),
+            "!Select" | "Fn::Select" => match argument.list("the argument of Fn::Select")? {
+                [index, list] => Form::Select(Box::new(Self::read(index)?), Box::new(Self::read(list)?)),
+                _ => return Err(argument.error(list_function::SELECT)),
+            },
+            "!Cidr" | "Fn::Cidr" => match argument.list("the argument of Fn::Cidr")? {
+                [block, count, bits] => {
+                    Form::Cidr(Box::new([Self::read(block)?, Self::read(count)?, Self::read(bits)?]))
+                }
+                _ => return Err(argument.error(list_function::CIDR)),
+            },
             _ => return Err(place.error(TemplateFault::Function { function: name.to_owned() })),
         };
         Ok(Self { place: place.clone(), form })
@@ -234,6 +276,23 @@ mod tests {
                 ["!Sub 'x${A}y${A.B}'", "Fn::Sub: 'x${A}y${A.B}'", "!Sub ['x${A}y${V}', {V: !GetAtt A.B}]"],
                 "x<A>y<A B>",
             ),
+            (["!Select [1, [a, b]]", "Fn::Select: [1, [a, b]]", "!Select ['1', [a, !Sub 'b']]"], "b"),
+            (
+                [
+                    "!Select [1, !Cidr [2001:db8::/56, 2, 64]]",
+                    "Fn::Select: [1, {'Fn::Cidr': [2001:db8::/56, 256, 64]}]",
+                    "!Select [0, !Cidr ['2001:db8:0:1::/64', 1, 64]]",
+                ],
+                "2001:db8:0:1::/64",
+            ),
+            (
+                [
+                    "!Select [3, !Cidr [10.0.0.0/16, 4, 8]]",
+                    "!Select [0, !Cidr [10.0.3.0/24, 1, 8]]",
+                    "!Select [3, !Cidr [10.0.0.0/16, 256, 8]]",
+                ],
+                "10.0.3.0/24",
+            ),
             (["!Base64 hallo", "Fn::Base64: hallo", "Fn::Base64: !Sub hallo"], "aGFsbG8="),
             (["!Ref AWS::Region", "!Sub '${AWS::Region}'", "eu-west-1"], "eu-west-1"),
             (["!Sub '${!A}'", "Fn::Sub: '${!A}'", "'${A}'"], "${A}"),
@@ -250,9 +309,16 @@ mod tests {
             ("!GetAtt A", "t.yaml:1:1: Fn::GetAtt takes a logical id and an attribute"),
             ("!Sub '${A'", "t.yaml:1:1: Fn::Sub takes a `}` after each `${`"),
             ("!Sub [a]", "t.yaml:1:1: Fn::Sub takes a text, or a list of a text and a mapping of variables"),
+            ("!Select [2, [a, b]]", "t.yaml:1:10: Fn::Select takes an index and a list that is long enough"),
+            ("!Select [a]", "t.yaml:1:1: Fn::Select takes an index and a list that is long enough"),
+            ("!Select [0, !Cidr [10.0.0.0/24, 2, 8]]", "{cidr}"),
+            ("!Select [0, !Cidr [10.0.0.0/24, 0, 4]]", "{cidr}"),
+            ("!Select [0, !Cidr [10.0.0.0/24, 1, 33]]", "{cidr}"),
             ("!Ref [A]", "t.yaml:1:1: Ref must be a single value, not a list"),
         ] {
-            assert_eq!(resolved(text).unwrap_err(), expected);
+            let cidr = "t.yaml:1:33: Fn::Cidr takes a network, how many parts of it (1 to 256), and the bits \
+                        of a part's addresses";
+            assert_eq!(resolved(text).unwrap_err(), expected.replace("{cidr}", cidr));
         }
         assert!(resolved("Fn::If: [a, b, c]").unwrap_err().starts_with("t.yaml:1:1: the function `Fn::If`"));
         assert!(resolved("!Ref AWS::StackName").unwrap_err().contains("pseudo parameter `AWS::StackName`"));

@@ -35,10 +35,20 @@ pub enum ResourceType {
     SubnetNetworkAclAssociation,
     /// `AWS::EC2::VPCPeeringConnection`
     VpcPeeringConnection,
+    /// `AWS::EC2::EgressOnlyInternetGateway`
+    EgressOnlyInternetGateway,
+    /// `AWS::EC2::GatewayRouteTableAssociation`
+    GatewayRouteTableAssociation,
+    /// `AWS::EC2::PrefixList`
+    PrefixList,
+    /// `AWS::EC2::SubnetCidrBlock`
+    SubnetCidrBlock,
+    /// `AWS::EC2::VPCCidrBlock`
+    VpcCidrBlock,
 }
 
 impl ResourceType {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 21] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
@@ -55,6 +65,11 @@ impl ResourceType {
         Self::NetworkAclEntry,
         Self::SubnetNetworkAclAssociation,
         Self::VpcPeeringConnection,
+        Self::EgressOnlyInternetGateway,
+        Self::GatewayRouteTableAssociation,
+        Self::PrefixList,
+        Self::SubnetCidrBlock,
+        Self::VpcCidrBlock,
     ];
 
     /// The type called so in templates.
@@ -86,6 +101,11 @@ impl ResourceType {
             Self::NetworkAclEntry => "AWS::EC2::NetworkAclEntry",
             Self::SubnetNetworkAclAssociation => "AWS::EC2::SubnetNetworkAclAssociation",
             Self::VpcPeeringConnection => "AWS::EC2::VPCPeeringConnection",
+            Self::EgressOnlyInternetGateway => "AWS::EC2::EgressOnlyInternetGateway",
+            Self::GatewayRouteTableAssociation => "AWS::EC2::GatewayRouteTableAssociation",
+            Self::PrefixList => "AWS::EC2::PrefixList",
+            Self::SubnetCidrBlock => "AWS::EC2::SubnetCidrBlock",
+            Self::VpcCidrBlock => "AWS::EC2::VPCCidrBlock",
         }
     }
 
@@ -104,12 +124,21 @@ impl ResourceType {
                 "SourceDestCheck",
                 "UserData",
                 "MetadataOptions",
+                "Ipv6AddressCount",
+                "Ipv6Addresses",
                 "Tags",
             ],
             Self::InternetGateway => &["Tags"],
-            Self::Route => {
-                &["RouteTableId", "DestinationCidrBlock", "GatewayId", "InstanceId", "NetworkInterfaceId"]
-            }
+            Self::Route => &[
+                "RouteTableId",
+                "DestinationCidrBlock",
+                "DestinationIpv6CidrBlock",
+                "DestinationPrefixListId",
+                "GatewayId",
+                "InstanceId",
+                "NetworkInterfaceId",
+                "EgressOnlyInternetGatewayId",
+            ],
             Self::RouteTable => &["VpcId", "Tags"],
             Self::SecurityGroup => &[
                 "GroupName",
@@ -119,7 +148,15 @@ impl ResourceType {
                 "SecurityGroupEgress",
                 "Tags",
             ],
-            Self::Subnet => &["VpcId", "CidrBlock", "AvailabilityZone", "MapPublicIpOnLaunch", "Tags"],
+            Self::Subnet => &[
+                "VpcId",
+                "CidrBlock",
+                "AvailabilityZone",
+                "MapPublicIpOnLaunch",
+                "Ipv6CidrBlock",
+                "AssignIpv6AddressOnCreation",
+                "Tags",
+            ],
             Self::SubnetRouteTableAssociation => &["RouteTableId", "SubnetId"],
             Self::Vpc => &["CidrBlock", "Tags"],
             Self::VpcGatewayAttachment => &["VpcId", "InternetGatewayId"],
@@ -148,6 +185,11 @@ impl ResourceType {
             ],
             Self::SubnetNetworkAclAssociation => &["NetworkAclId", "SubnetId"],
             Self::VpcPeeringConnection => &["PeerOwnerId", "PeerRegion", "PeerVpcId", "Tags", "VpcId"],
+            Self::EgressOnlyInternetGateway => &["VpcId", "Tags"],
+            Self::GatewayRouteTableAssociation => &["GatewayId", "RouteTableId"],
+            Self::PrefixList => &["PrefixListName", "AddressFamily", "MaxEntries", "Entries", "Tags"],
+            Self::SubnetCidrBlock => &["SubnetId", "Ipv6CidrBlock"],
+            Self::VpcCidrBlock => &["VpcId", "CidrBlock", "AmazonProvidedIpv6CidrBlock"],
         }
     }
 
@@ -163,12 +205,17 @@ impl ResourceType {
             Self::Route => &["CidrBlock"],
             Self::RouteTable => &["RouteTableId"],
             Self::SecurityGroup => &["GroupId", "VpcId"],
-            Self::Subnet => &["AvailabilityZone", "CidrBlock", "SubnetId", "VpcId"],
-            Self::Vpc => &["CidrBlock", "DefaultNetworkAcl", "DefaultSecurityGroup", "VpcId"],
+            Self::Subnet => &["AvailabilityZone", "CidrBlock", "Ipv6CidrBlocks", "SubnetId", "VpcId"],
+            Self::Vpc => {
+                &["CidrBlock", "DefaultNetworkAcl", "DefaultSecurityGroup", "Ipv6CidrBlocks", "VpcId"]
+            }
             Self::VpcGatewayAttachment => &["AttachmentType"],
             Self::NatGateway => &["EniId", "NatGatewayId"],
             Self::NetworkAcl | Self::NetworkAclEntry | Self::VpcPeeringConnection => &["Id"],
             Self::SubnetNetworkAclAssociation => &["AssociationId"],
+            Self::EgressOnlyInternetGateway | Self::SubnetCidrBlock | Self::VpcCidrBlock => &["Id"],
+            Self::GatewayRouteTableAssociation => &["AssociationId"],
+            Self::PrefixList => &["PrefixListId", "Version"],
         }
     }
 }

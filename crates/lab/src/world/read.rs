@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::{
-    ElasticIp, Guest, Host, HostKind, INTERNET, Interface, Internet, Masquerade, Member, NextHop,
+    ElasticIp, Guest, Host, HostKind, INTERNET, Interface, Internet, Masquerade, Member, NextHop, POOL6,
     RESERVED_NAMES, Route, Segment, Tunnel, TunnelEnd, World,
 };
 use crate::error::{LabError, Place, WorldFault, Wrong};
@@ -182,8 +182,9 @@ impl Reader {
 }
 
 fn read_internet(node: &Node) -> Result<(Internet, Place), LabError> {
-    let fields = Fields::of(node, "`internet`", &["pool", "elastic_ips"])?;
+    let fields = Fields::of(node, "`internet`", &["pool", "pool6", "elastic_ips"])?;
     let pool = fields.required("pool")?.unicast_net()?;
+    let pool6 = fields.optional("pool6").map_or(Ok(POOL6), Node::pool6)?;
     let mut elastic_ips: BTreeMap<String, ElasticIp> = BTreeMap::new();
     for (key, node) in fields.entries("elastic_ips")? {
         let address = node.unicast()?;
@@ -196,7 +197,7 @@ fn read_internet(node: &Node) -> Result<(Internet, Place), LabError> {
         }
         elastic_ips.insert(key.name.clone(), ElasticIp { address, place: key.place.clone() });
     }
-    Ok((Internet { pool, elastic_ips }, node.place.clone()))
+    Ok((Internet { pool, pool6, elastic_ips }, node.place.clone()))
 }
 
 fn read_guest(key: &Key, node: &Node) -> Result<Guest, LabError> {

@@ -99,13 +99,14 @@ impl Ipv6Addresses {
 const WITHOUT_IPV6: [&str; 12] =
     ["t1", "m1", "m2", "m3", "c1", "cc1", "cc2", "cg1", "cr1", "g2", "hi1", "hs1"];
 
-/// Whether instances of a type can have IPv6 addresses.
-pub(crate) fn check_type(instance_type: &str) -> Result<(), Fault> {
+/// Whether instances of a type, such as "t3.micro", can have IPv6 addresses.
+pub fn knows_ipv6(instance_type: &str) -> bool {
     let family = instance_type.split('.').next().unwrap_or_default();
-    if WITHOUT_IPV6.contains(&family) {
-        return Err(Fault::Ipv6NotSupported(instance_type.to_owned()));
-    }
-    Ok(())
+    !WITHOUT_IPV6.contains(&family)
+}
+
+pub(crate) fn check_type(instance_type: &str) -> Result<(), Fault> {
+    if knows_ipv6(instance_type) { Ok(()) } else { Err(Fault::Ipv6NotSupported(instance_type.to_owned())) }
 }
 
 #[cfg(test)]

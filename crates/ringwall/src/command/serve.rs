@@ -21,7 +21,7 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
         None => LabDir::named(NAME)?,
         Some(path) => named_by(path)?,
     };
-    let lab = Lab::without_world(&dir.name, flags.pool);
+    let lab = Lab::without_world(&dir.name, flags.pool, flags.pool6);
     let uplink = daemon::uplink::wanted(flags, &lab)?;
     let start = Start { rate: flags.clock_rate, uplink, credentials };
     let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;

@@ -163,6 +163,7 @@ fn meta_data(identity: &Identity<'_>) -> Directory {
         data.leaf("hostname", &name);
         data.leaf("local-hostname", &name);
         data.leaf("local-ipv4", primary.private_ip);
+        data.list("ipv6", primary.ipv6_addresses.first());
         data.leaf("mac", primary.mac);
         data.list("public-ipv4", region.public_address_of(primary.id, primary.private_ip));
         data.list("security-groups", identity.group_names(primary));
@@ -220,6 +221,11 @@ fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Dire
     data.list("security-groups", identity.group_names(interface));
     data.leaf("subnet-id", interface.subnet);
     data.leaf("vpc-id", interface.vpc);
+    data.list("ipv6s", &interface.ipv6_addresses);
+    let subnet6 = region.subnets().get(&interface.subnet).and_then(|subnet| subnet.ipv6);
+    data.list("subnet-ipv6-cidr-blocks", subnet6.map(|block| block.cidr));
+    let vpc6 = region.vpcs().get(&interface.vpc).into_iter().flat_map(|vpc| &vpc.ipv6);
+    data.list("vpc-ipv6-cidr-blocks", vpc6.map(|block| block.cidr));
     data.list("subnet-ipv4-cidr-block", region.subnets().get(&interface.subnet).map(|subnet| subnet.cidr));
     if let Some(vpc) = region.vpcs().get(&interface.vpc) {
         data.leaf("vpc-ipv4-cidr-block", vpc.cidr);

@@ -212,6 +212,7 @@ pub(super) fn find(name: &str) -> Result<&'static InstanceType, Error> {
 
 fn shown(known: &InstanceType) -> ShownType {
     let nitro = known.generation == Generation::Nitro;
+    let ipv6 = model::knows_ipv6(known.name);
     ShownType {
         instance_type: known.name,
         current_generation: known.generation != Generation::Previous,
@@ -235,8 +236,8 @@ fn shown(known: &InstanceType) -> ShownType {
             maximum_network_cards: 1,
             default_network_card_index: 0,
             ipv4_addresses_per_interface: known.addresses,
-            ipv6_addresses_per_interface: 0,
-            ipv6_supported: false,
+            ipv6_addresses_per_interface: if ipv6 { known.addresses } else { 0 },
+            ipv6_supported: ipv6,
             ena_support: if nitro { "required" } else { "unsupported" },
             efa_supported: false,
         },

@@ -1,5 +1,6 @@
 //! Network interfaces.
 
+mod connection_tracking;
 mod shown;
 
 use std::net::Ipv4Addr;
@@ -10,6 +11,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::ipv6_address::{NewIpv6Address, new_addresses};
 use super::tag::{TagSpecification, tags_for};
 use super::{Action, DONE, Describe, Done, pick};
 use crate::ec2::Call;
@@ -19,6 +21,7 @@ use crate::ec2::query::Limit;
 use crate::ec2::time::now;
 use crate::store::ClientToken;
 
+pub(super) use connection_tracking::ConnectionTrackingSpecification;
 use shown::FILTERS;
 pub(super) use shown::{ShownAttachment, ShownInterface, shown_interface};
 
@@ -34,6 +37,10 @@ pub(super) struct CreateNetworkInterface {
     #[serde(default)]
     private_ip_addresses: Vec<NewAddress>,
     secondary_private_ip_address_count: Option<u32>,
+    ipv6_address_count: Option<u32>,
+    #[serde(default)]
+    ipv6_addresses: Vec<NewIpv6Address>,
+    connection_tracking_specification: Option<ConnectionTrackingSpecification>,
     #[serde(default)]
     tag_specification: Vec<TagSpecification>,
 }
@@ -121,13 +128,11 @@ pub(super) struct UnassignPrivateIpAddresses {
 
 impl Action for CreateNetworkInterface {
     const LIMITS: &'static [Limit] = &[
-        ("ConnectionTrackingSpecification", &[]),
         ("EnablePrimaryIpv6", &["false"]),
         ("InterfaceType", &["interface"]),
         ("Ipv4Prefix", &[]),
         ("Ipv4PrefixCount", &["0"]),
-        ("Ipv6AddressCount", &["0"]),
-        ("Ipv6Addresses", &[]),
+        ("Ipv6Addresses.N.IsPrimaryIpv6", &["false"]),
         ("Ipv6Prefix", &[]),
         ("Ipv6PrefixCount", &["0"]),
         ("Operator", &[]),
@@ -147,6 +152,10 @@ impl Action for CreateNetworkInterface {
             groups: self.security_group_id,
             description: self.description,
             tags: tags_for("network-interface", self.tag_specification)?,
+            ipv6: new_addresses(self.ipv6_address_count, self.ipv6_addresses)?,
+            connection_tracking: ConnectionTrackingSpecification::of_new(
+                self.connection_tracking_specification,
+            ),
             ..NewInterface::new(self.subnet_id)
         };
         let id = call.commit_once(token, move |transaction| {

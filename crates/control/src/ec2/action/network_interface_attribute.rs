@@ -3,7 +3,7 @@
 use model::{AttachmentId, Change, Fault, InterfaceAttribute, InterfaceId, SecurityGroupId};
 use serde::{Deserialize, Serialize};
 
-use super::network_interface::ShownAttachment;
+use super::network_interface::{ConnectionTrackingSpecification, ShownAttachment};
 use super::security_group::{Membership, memberships};
 use super::{Action, DONE, Done, Given, Shown};
 use crate::ec2::Call;
@@ -20,6 +20,7 @@ pub(super) struct ModifyNetworkInterfaceAttribute {
     #[serde(default)]
     security_group_id: Vec<SecurityGroupId>,
     attachment: Option<AttachmentChanges>,
+    connection_tracking_specification: Option<ConnectionTrackingSpecification>,
 }
 
 #[derive(Deserialize)]
@@ -67,33 +68,40 @@ impl Action for ModifyNetworkInterfaceAttribute {
         ("AssociatedSubnetId", &[]),
         ("Attachment.DefaultEnaQueueCount", &[]),
         ("Attachment.EnaQueueCount", &[]),
-        ("ConnectionTrackingSpecification", &[]),
         ("EnablePrimaryIpv6", &["false"]),
         ("EnaSrdSpecification", &[]),
     ];
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        let interface = self.network_interface_id;
         let groups = Some(self.security_group_id).filter(|groups| !groups.is_empty());
         let attachment = self.attachment.map(|changes| InterfaceAttribute::DeleteOnTermination {
             attachment: changes.attachment_id,
             delete: changes.delete_on_termination,
         });
-        let mut asked = [
-            self.description.map(|given| InterfaceAttribute::Description(given.value)),
-            self.source_dest_check.map(|given| InterfaceAttribute::SourceDestCheck(given.value)),
-            groups.map(InterfaceAttribute::Groups),
-            attachment,
-        ]
-        .into_iter()
-        .flatten();
-        let attribute = asked.next().ok_or(Error::Combination("No attributes specified."))?;
-        if asked.next().is_some() {
-            return Err(Error::Combination("Fields for multiple attribute types specified."));
-        }
-        let interface = self.network_interface_id;
-        call.apply(Change::ModifyNetworkInterfaceAttribute { interface, attribute })?;
-        Ok(DONE)
+        call.commit(move |transaction| {
+            let tracking = self.connection_tracking_specification.map(|asked| {
+                let before = transaction.region().interfaces().get(&interface);
+                let before = before.map(|interface| interface.connection_tracking).unwrap_or_default();
+                InterfaceAttribute::ConnectionTracking(asked.over(before))
+            });
+            let mut asked = [
+                self.description.map(|given| InterfaceAttribute::Description(given.value)),
+                self.source_dest_check.map(|given| InterfaceAttribute::SourceDestCheck(given.value)),
+                groups.map(InterfaceAttribute::Groups),
+                attachment,
+                tracking,
+            ]
+            .into_iter()
+            .flatten();
+            let attribute = asked.next().ok_or(Error::Combination("No attributes specified."))?;
+            if asked.next().is_some() {
+                return Err(Error::Combination("Fields for multiple attribute types specified."));
+            }
+            transaction.apply(Change::ModifyNetworkInterfaceAttribute { interface, attribute })?;
+            Ok(DONE)
+        })
     }
 }
 

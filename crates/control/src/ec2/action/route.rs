@@ -1,7 +1,10 @@
 //! Routes.
 
-use ipnet::Ipv4Net;
-use model::{Change, InstanceId, InterfaceId, InternetGatewayId, RouteTableId, RouteVia};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{
+    Change, Destination, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
+    PrefixListId, RouteTableId, RouteVia,
+};
 use serde::Deserialize;
 
 use super::{Action, DONE, Done};
@@ -11,21 +14,20 @@ use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct CreateRoute {
-    route_table_id: RouteTableId,
-    destination_cidr_block: Ipv4Net,
-    gateway_id: Option<String>,
-    instance_id: Option<InstanceId>,
-    network_interface_id: Option<InterfaceId>,
-}
+pub(super) struct CreateRoute(Route);
+
+#[derive(Deserialize)]
+pub(super) struct ReplaceRoute(Route);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ReplaceRoute {
+struct Route {
     route_table_id: RouteTableId,
-    destination_cidr_block: Ipv4Net,
+    destination_cidr_block: Option<Ipv4Net>,
+    destination_ipv6_cidr_block: Option<Ipv6Net>,
+    destination_prefix_list_id: Option<PrefixListId>,
     gateway_id: Option<String>,
+    egress_only_internet_gateway_id: Option<EgressOnlyInternetGatewayId>,
     instance_id: Option<InstanceId>,
     network_interface_id: Option<InterfaceId>,
 }
@@ -34,15 +36,14 @@ pub(super) struct ReplaceRoute {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DeleteRoute {
     route_table_id: RouteTableId,
-    destination_cidr_block: Ipv4Net,
+    destination_cidr_block: Option<Ipv4Net>,
+    destination_ipv6_cidr_block: Option<Ipv6Net>,
+    destination_prefix_list_id: Option<PrefixListId>,
 }
 
 const LIMITS: &[Limit] = &[
     ("CarrierGatewayId", &[]),
     ("CoreNetworkArn", &[]),
-    ("DestinationIpv6CidrBlock", &[]),
-    ("DestinationPrefixListId", &[]),
-    ("EgressOnlyInternetGatewayId", &[]),
     ("LocalGatewayId", &[]),
     ("LocalTarget", &["false"]),
     ("NatGatewayId", &[]),
@@ -57,11 +58,8 @@ impl Action for CreateRoute {
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        call.apply(Change::CreateRoute {
-            table: self.route_table_id,
-            destination: self.destination_cidr_block.into(),
-            target: via(self.gateway_id, self.instance_id, self.network_interface_id)?,
-        })?;
+        let (table, destination, target) = self.0.parts()?;
+        call.apply(Change::CreateRoute { table, destination, target })?;
         Ok(DONE)
     }
 }
@@ -71,57 +69,76 @@ impl Action for ReplaceRoute {
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        call.apply(Change::ReplaceRoute {
-            table: self.route_table_id,
-            destination: self.destination_cidr_block.into(),
-            target: via(self.gateway_id, self.instance_id, self.network_interface_id)?,
-        })?;
+        let (table, destination, target) = self.0.parts()?;
+        call.apply(Change::ReplaceRoute { table, destination, target })?;
         Ok(DONE)
     }
 }
 
 impl Action for DeleteRoute {
-    const LIMITS: &'static [Limit] = &[("DestinationIpv6CidrBlock", &[]), ("DestinationPrefixListId", &[])];
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        let (table, destination) = (self.route_table_id, self.destination_cidr_block.into());
-        call.apply(Change::DeleteRoute { table, destination })?;
+        let destination = destination(
+            self.destination_cidr_block,
+            self.destination_ipv6_cidr_block,
+            self.destination_prefix_list_id,
+        )?;
+        call.apply(Change::DeleteRoute { table: self.route_table_id, destination })?;
         Ok(DONE)
     }
 }
 
-/// The one target that a route is given.
-fn via(
-    gateway: Option<String>,
-    instance: Option<InstanceId>,
-    interface: Option<InterfaceId>,
-) -> Result<RouteVia, Error> {
-    match (gateway, instance, interface) {
-        (Some(gateway), None, None) => via_gateway(&gateway),
-        (None, Some(instance), None) => Ok(RouteVia::Instance(instance)),
-        (None, None, Some(interface)) => Ok(RouteVia::Interface(interface)),
-        (None, None, None) => {
-            Err(Error::MissingParameter("GatewayId, InstanceId or NetworkInterfaceId".to_owned()))
+impl Route {
+    fn parts(self) -> Result<(RouteTableId, Destination, RouteVia), Error> {
+        let destination = destination(
+            self.destination_cidr_block,
+            self.destination_ipv6_cidr_block,
+            self.destination_prefix_list_id,
+        )?;
+        let targets = [
+            self.gateway_id.as_deref().map(via_gateway).transpose()?,
+            self.egress_only_internet_gateway_id.map(RouteVia::EgressOnlyInternetGateway),
+            self.instance_id.map(RouteVia::Instance),
+            self.network_interface_id.map(RouteVia::Interface),
+        ];
+        let mut targets = targets.into_iter().flatten();
+        let missing = || Error::MissingParameter("GatewayId, InstanceId or NetworkInterfaceId".to_owned());
+        let target = targets.next().ok_or_else(missing)?;
+        if targets.next().is_some() {
+            return Err(Error::Combination("Only one target of the route may be given."));
         }
-        _ => {
-            Err(Error::Combination("Only one of GatewayId, InstanceId and NetworkInterfaceId may be given."))
-        }
+        Ok((self.route_table_id, destination, target))
+    }
+}
+
+/// The one destination that a route is given.
+fn destination(
+    v4: Option<Ipv4Net>,
+    v6: Option<Ipv6Net>,
+    list: Option<PrefixListId>,
+) -> Result<Destination, Error> {
+    let given = [v4.map(Destination::V4), v6.map(Destination::V6), list.map(Destination::PrefixList)];
+    let mut given = given.into_iter().flatten();
+    let destination =
+        given.next().ok_or_else(|| Error::MissingParameter("DestinationCidrBlock".to_owned()))?;
+    match given.next() {
+        None => Ok(destination),
+        Some(_) => Err(Error::Combination("Only one destination of the route may be given.")),
     }
 }
 
 /// A gateway is one of many kinds, all given as GatewayId.
 fn via_gateway(id: &str) -> Result<RouteVia, Error> {
-    const OTHERS: [&str; 5] = ["vgw-", "eigw-", "nat-", "cagw-", "vpce-"];
+    const OTHERS: [&str; 4] = ["vgw-", "nat-", "cagw-", "vpce-"];
     if id == "local" || OTHERS.iter().any(|prefix| id.starts_with(prefix)) {
-        return Err(Error::Unsupported(
-            "Routes can lead to internet gateways, interfaces and instances only.",
-        ));
+        return Err(Error::Unsupported("Routes cannot lead to gateways of this kind."));
     }
-    let gateway: InternetGatewayId = id.parse().map_err(|_| Error::NotFound {
+    let egress_only = id.parse().ok().map(RouteVia::EgressOnlyInternetGateway);
+    let gateway = || id.parse::<InternetGatewayId>().ok().map(RouteVia::InternetGateway);
+    egress_only.or_else(gateway).ok_or_else(|| Error::NotFound {
         code: "InvalidGatewayID.NotFound",
         kind: "gateway ID",
         id: id.to_owned(),
-    })?;
-    Ok(RouteVia::InternetGateway(gateway))
+    })
 }

@@ -47,7 +47,8 @@ pub(super) struct DeleteRouteTable {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct AssociateRouteTable {
     route_table_id: RouteTableId,
-    subnet_id: SubnetId,
+    subnet_id: Option<SubnetId>,
+    gateway_id: Option<InternetGatewayId>,
 }
 
 #[derive(Serialize)]
@@ -187,11 +188,17 @@ impl Action for DeleteRouteTable {
 }
 
 impl Action for AssociateRouteTable {
-    const LIMITS: &'static [Limit] = &[("GatewayId", &[]), ("PublicIpv4Pool", &[])];
+    const LIMITS: &'static [Limit] = &[("PublicIpv4Pool", &[])];
     type Answer = AssociateRouteTableAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
-        let change = Change::AssociateRouteTable { table: self.route_table_id, subnet: self.subnet_id };
+        let table = self.route_table_id;
+        let change = match (self.subnet_id, self.gateway_id) {
+            (Some(subnet), None) => Change::AssociateRouteTable { table, subnet },
+            (None, Some(gateway)) => Change::AssociateGatewayRouteTable { table, gateway },
+            (Some(_), Some(_)) => return Err(Error::Combination("Give a subnet or a gateway, not both.")),
+            (None, None) => return Err(Error::MissingParameter("SubnetId".to_owned())),
+        };
         match call.apply(change)? {
             Applied::RouteTableAssociation(association_id) => {
                 Ok(AssociateRouteTableAnswer { association_id, association_state: ASSOCIATED })

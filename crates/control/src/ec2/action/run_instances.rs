@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 use super::default_vpc::subnet_or_default;
 use super::instance::Reservation;
-use super::network_interface::{NewAddress, addresses};
+use super::ipv6_address::{NewIpv6Address, new_addresses};
+use super::network_interface::{ConnectionTrackingSpecification, NewAddress, addresses};
 use super::tag::{TagSpecification, tags_for_both};
 use super::{Action, image, instance_type};
 use crate::ec2::Call;
@@ -31,6 +32,9 @@ pub(super) struct RunInstances {
     key_name: Option<String>,
     subnet_id: Option<SubnetId>,
     private_ip_address: Option<Ipv4Addr>,
+    ipv6_address_count: Option<u32>,
+    #[serde(default)]
+    ipv6_address: Vec<NewIpv6Address>,
     #[serde(default)]
     security_group_id: Vec<SecurityGroupId>,
     #[serde(default)]
@@ -56,6 +60,10 @@ struct InterfaceSpecification {
     #[serde(default)]
     private_ip_addresses: Vec<NewAddress>,
     secondary_private_ip_address_count: Option<u32>,
+    ipv6_address_count: Option<u32>,
+    #[serde(default)]
+    ipv6_addresses: Vec<NewIpv6Address>,
+    connection_tracking_specification: Option<ConnectionTrackingSpecification>,
     delete_on_termination: Option<bool>,
     associate_public_ip_address: Option<bool>,
 }
@@ -105,8 +113,7 @@ impl Action for RunInstances {
         ("IamInstanceProfile", &[]),
         ("InstanceInitiatedShutdownBehavior", &["stop"]),
         ("InstanceMarketOptions", &[]),
-        ("Ipv6Address", &[]),
-        ("Ipv6AddressCount", &["0"]),
+        ("Ipv6Address.N.IsPrimaryIpv6", &["false"]),
         ("KernelId", &[]),
         ("LaunchTemplate", &[]),
         ("LicenseSpecification", &[]),
@@ -117,14 +124,12 @@ impl Action for RunInstances {
         ("Monitoring.Enabled", &["false"]),
         ("Monitoring.MetricCategoryId", &[]),
         ("NetworkInterface.N.AssociateCarrierIpAddress", &["false"]),
-        ("NetworkInterface.N.ConnectionTrackingSpecification", &[]),
         ("NetworkInterface.N.EnaQueueCount", &[]),
         ("NetworkInterface.N.EnaSrdSpecification", &[]),
         ("NetworkInterface.N.InterfaceType", &["interface"]),
         ("NetworkInterface.N.Ipv4Prefix", &[]),
         ("NetworkInterface.N.Ipv4PrefixCount", &["0"]),
-        ("NetworkInterface.N.Ipv6AddressCount", &["0"]),
-        ("NetworkInterface.N.Ipv6Addresses", &[]),
+        ("NetworkInterface.N.Ipv6Addresses.N.IsPrimaryIpv6", &["false"]),
         ("NetworkInterface.N.Ipv6Prefix", &[]),
         ("NetworkInterface.N.Ipv6PrefixCount", &["0"]),
         ("NetworkInterface.N.NetworkCardIndex", &["0"]),
@@ -193,12 +198,15 @@ impl RunInstances {
                 private_ip: self.private_ip_address,
                 groups: self.security_group_id,
                 tags: tags_of_interfaces,
+                ipv6: new_addresses(self.ipv6_address_count, self.ipv6_address)?,
                 ..NewInterface::new(subnet)
             };
             vec![LaunchInterface { device_index: 0, delete_on_termination: true, source: new.into() }]
         } else {
             if self.subnet_id.is_some()
                 || self.private_ip_address.is_some()
+                || self.ipv6_address_count.is_some()
+                || !self.ipv6_address.is_empty()
                 || !self.security_group_id.is_empty()
             {
                 return Err(Error::Combination(
@@ -240,6 +248,7 @@ impl InterfaceSpecification {
             self.private_ip_addresses,
             self.secondary_private_ip_address_count,
         )?;
+        let ipv6 = new_addresses(self.ipv6_address_count, self.ipv6_addresses)?;
         let source = match (self.network_interface_id, self.subnet_id) {
             (None, asked) => InterfaceSource::New {
                 interface: NewInterface {
@@ -248,6 +257,10 @@ impl InterfaceSpecification {
                     groups: self.security_group_id,
                     description: self.description.unwrap_or_default(),
                     tags: tags.clone(),
+                    ipv6,
+                    connection_tracking: ConnectionTrackingSpecification::of_new(
+                        self.connection_tracking_specification,
+                    ),
                     ..NewInterface::new(subnet_or_default(asked, region)?)
                 },
                 associate_public_ip: self.associate_public_ip_address,
@@ -255,6 +268,7 @@ impl InterfaceSpecification {
             (Some(interface), None)
                 if self.security_group_id.is_empty()
                     && private_ip.is_none()
+                    && ipv6.is_none()
                     && self.associate_public_ip_address.is_none() =>
             {
                 InterfaceSource::Existing(interface)

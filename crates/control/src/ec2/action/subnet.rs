@@ -1,10 +1,11 @@
 //! Subnets.
 
-use ipnet::Ipv4Net;
-use model::{Applied, Change, Fault, Region, Subnet, SubnetId, VpcId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{Applied, Change, Fault, Region, Subnet, SubnetId, SubnetIpv6Attribute, VpcId};
 use serde::{Deserialize, Serialize};
 
 use super::place::{zone_id, zone_of};
+use super::subnet_cidr::{ShownIpv6Cidr, shown_cidr};
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
 use super::{Action, DONE, Describe, Done, Given, pick};
 use crate::ec2::Call;
@@ -18,6 +19,7 @@ use crate::store::ClientToken;
 pub(super) struct CreateSubnet {
     vpc_id: VpcId,
     cidr_block: Ipv4Net,
+    ipv6_cidr_block: Option<Ipv6Net>,
     availability_zone: Option<String>,
     availability_zone_id: Option<String>,
     #[serde(default)]
@@ -47,6 +49,7 @@ pub(super) struct DeleteSubnet {
 pub(super) struct ModifySubnetAttribute {
     subnet_id: SubnetId,
     map_public_ip_on_launch: Option<Given<bool>>,
+    assign_ipv6_address_on_creation: Option<Given<bool>>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +70,7 @@ pub(super) struct ShownSubnet {
     assign_ipv6_address_on_creation: bool,
     ipv6_native: bool,
     enable_dns64: bool,
-    ipv6_cidr_block_association_set: Vec<()>,
+    ipv6_cidr_block_association_set: Vec<ShownIpv6Cidr>,
     private_dns_name_options_on_launch: PrivateDnsNameOptions,
     tag_set: Vec<Tag>,
 }
@@ -92,6 +95,9 @@ const FILTERS: &Names = &[
     ("default-for-az", "defaultForAz"),
     ("defaultForAz", "defaultForAz"),
     ("enable-dns64", "enableDns64"),
+    ("ipv6-cidr-block-association.association-id", "ipv6CidrBlockAssociationSet.associationId"),
+    ("ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"),
+    ("ipv6-cidr-block-association.state", "ipv6CidrBlockAssociationSet.ipv6CidrBlockState.state"),
     ("ipv6-native", "ipv6Native"),
     ("map-customer-owned-ip-on-launch", "mapCustomerOwnedIpOnLaunch"),
     ("map-public-ip-on-launch", "mapPublicIpOnLaunch"),
@@ -107,7 +113,6 @@ impl Action for CreateSubnet {
     const LIMITS: &'static [Limit] = &[
         ("Ipv4IpamPoolId", &[]),
         ("Ipv4NetmaskLength", &[]),
-        ("Ipv6CidrBlock", &[]),
         ("Ipv6IpamPoolId", &[]),
         ("Ipv6Native", &["false"]),
         ("Ipv6NetmaskLength", &[]),
@@ -128,6 +133,9 @@ impl Action for CreateSubnet {
             Change::CreateSubnet { vpc: self.vpc_id, cidr: self.cidr_block, availability_zone, tags };
         call.commit(move |transaction| {
             let Applied::Subnet(id) = transaction.apply(create)? else { return Err(Error::Unexpected) };
+            if let Some(cidr) = self.ipv6_cidr_block {
+                transaction.apply(Change::AssociateSubnetCidrBlock { subnet: id, cidr })?;
+            }
             let region = transaction.region();
             let subnet = region.subnets().get(&id).ok_or(Error::Unexpected)?;
             Ok(CreateSubnetAnswer { subnet: shown(region, subnet) })
@@ -162,7 +170,6 @@ impl Action for DeleteSubnet {
 
 impl Action for ModifySubnetAttribute {
     const LIMITS: &'static [Limit] = &[
-        ("AssignIpv6AddressOnCreation", &[]),
         ("CustomerOwnedIpv4Pool", &[]),
         ("DisableLniAtDeviceIndex", &[]),
         ("EnableDns64", &[]),
@@ -175,10 +182,21 @@ impl Action for ModifySubnetAttribute {
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        let Some(Given { value: map_public_ip_on_launch }) = self.map_public_ip_on_launch else {
-            return Err(Error::Combination("No attributes specified."));
+        let subnet = self.subnet_id;
+        let change = match (self.map_public_ip_on_launch, self.assign_ipv6_address_on_creation) {
+            (Some(Given { value: map_public_ip_on_launch }), None) => {
+                Change::ModifySubnetAttribute { subnet, map_public_ip_on_launch }
+            }
+            (None, Some(Given { value })) => {
+                let attribute = SubnetIpv6Attribute::AssignAddressOnCreation(value);
+                Change::ModifySubnetIpv6Attribute { subnet, attribute }
+            }
+            (None, None) => return Err(Error::Combination("No attributes specified.")),
+            (Some(_), Some(_)) => {
+                return Err(Error::Combination("Fields for multiple attribute types specified."));
+            }
         };
-        call.apply(Change::ModifySubnetAttribute { subnet: self.subnet_id, map_public_ip_on_launch })?;
+        call.apply(change)?;
         Ok(DONE)
     }
 }
@@ -203,10 +221,14 @@ pub(super) fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
         default_for_az: subnet.default_for_az,
         map_public_ip_on_launch: subnet.map_public_ip_on_launch,
         map_customer_owned_ip_on_launch: false,
-        assign_ipv6_address_on_creation: false,
+        assign_ipv6_address_on_creation: subnet.assign_ipv6_address_on_creation,
         ipv6_native: false,
-        enable_dns64: false,
-        ipv6_cidr_block_association_set: Vec::new(),
+        enable_dns64: subnet.enable_dns64,
+        ipv6_cidr_block_association_set: subnet
+            .ipv6
+            .map(|block| shown_cidr(block, "associated"))
+            .into_iter()
+            .collect(),
         private_dns_name_options_on_launch: PrivateDnsNameOptions {
             hostname_type: "ip-name",
             enable_resource_name_dns_a_record: false,

@@ -1,7 +1,7 @@
 //! VPCs.
 
-use ipnet::Ipv4Net;
-use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcId, VpcIpv6CidrBlock};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
@@ -9,6 +9,7 @@ use super::{Action, DONE, Describe, Done, Given, Shown, StateOf, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
+use crate::ec2::pool6::free_block;
 use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
@@ -16,6 +17,8 @@ use crate::store::ClientToken;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateVpc {
     cidr_block: Ipv4Net,
+    #[serde(default)]
+    amazon_provided_ipv6_cidr_block: bool,
     #[serde(default)]
     tag_specification: Vec<TagSpecification>,
 }
@@ -81,6 +84,7 @@ pub(super) struct ShownVpc {
     state: &'static str,
     cidr_block: Ipv4Net,
     cidr_block_association_set: Vec<ShownCidr>,
+    ipv6_cidr_block_association_set: Vec<ShownIpv6Cidr>,
     dhcp_options_id: &'static str,
     instance_tenancy: &'static str,
     is_default: bool,
@@ -96,12 +100,30 @@ pub(super) struct ShownCidr {
     cidr_block_state: StateOf,
 }
 
+/// An IPv6 CIDR block of a VPC, as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownIpv6Cidr {
+    association_id: model::VpcCidrAssociationId,
+    ipv6_cidr_block: Ipv6Net,
+    ipv6_cidr_block_state: StateOf,
+    network_border_group: String,
+    ipv6_pool: &'static str,
+}
+
+/// Whose addresses they are.
+const POOL: &str = "Amazon";
+
 const FILTERS: &Names = &[
     ("cidr", "cidrBlock"),
     ("cidr-block-association.association-id", "cidrBlockAssociationSet.associationId"),
     ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
     ("cidr-block-association.state", "cidrBlockAssociationSet.cidrBlockState.state"),
     ("dhcp-options-id", "dhcpOptionsId"),
+    ("ipv6-cidr-block-association.association-id", "ipv6CidrBlockAssociationSet.associationId"),
+    ("ipv6-cidr-block-association.ipv6-cidr-block", "ipv6CidrBlockAssociationSet.ipv6CidrBlock"),
+    ("ipv6-cidr-block-association.ipv6-pool", "ipv6CidrBlockAssociationSet.ipv6Pool"),
+    ("ipv6-cidr-block-association.state", "ipv6CidrBlockAssociationSet.ipv6CidrBlockState.state"),
     ("is-default", "isDefault"),
     ("owner-id", "ownerId"),
     ("state", "state"),
@@ -111,7 +133,6 @@ const FILTERS: &Names = &[
 
 impl Action for CreateVpc {
     const LIMITS: &'static [Limit] = &[
-        ("AmazonProvidedIpv6CidrBlock", &["false"]),
         ("InstanceTenancy", &["default"]),
         ("Ipv4IpamPoolId", &[]),
         ("Ipv4NetmaskLength", &[]),
@@ -126,9 +147,15 @@ impl Action for CreateVpc {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<CreateVpcAnswer, Error> {
         let tags = tags_for("vpc", self.tag_specification)?;
+        // The pool is one for all regions, and a commit sees only its own.
+        let _alone = call.api.taking_blocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let block = self.amazon_provided_ipv6_cidr_block.then(|| free_block(call)).transpose()?;
         call.commit(move |transaction| {
             let applied = transaction.apply(Change::CreateVpc { cidr: self.cidr_block, tags })?;
             let Applied::Vpc(id) = applied else { return Err(Error::Unexpected) };
+            if let Some(cidr) = block {
+                transaction.apply(Change::AssociateVpcIpv6CidrBlock { vpc: id, cidr })?;
+            }
             let region = transaction.region();
             let vpc = region.vpcs().get(&id).ok_or(Error::Unexpected)?;
             Ok(CreateVpcAnswer { vpc: pending(region, vpc) })
@@ -217,6 +244,11 @@ fn shown(region: &Region, vpc: &Vpc) -> ShownVpc {
             .cidr_associations()
             .map(|association| shown_cidr(association, "associated"))
             .collect(),
+        ipv6_cidr_block_association_set: vpc
+            .ipv6
+            .iter()
+            .map(|block| shown_ipv6_cidr(region, *block, "associated"))
+            .collect(),
         dhcp_options_id: "default",
         instance_tenancy: "default",
         is_default: vpc.is_default,
@@ -230,5 +262,20 @@ pub(super) fn shown_cidr(association: CidrAssociation, state: &'static str) -> S
         association_id: association.id,
         cidr_block: association.cidr,
         cidr_block_state: StateOf { state },
+    }
+}
+
+/// An IPv6 CIDR block in a state of its association.
+pub(super) fn shown_ipv6_cidr(
+    region: &Region,
+    block: VpcIpv6CidrBlock,
+    state: &'static str,
+) -> ShownIpv6Cidr {
+    ShownIpv6Cidr {
+        association_id: block.association,
+        ipv6_cidr_block: block.cidr,
+        ipv6_cidr_block_state: StateOf { state },
+        network_border_group: region.key().region.0.clone(),
+        ipv6_pool: POOL,
     }
 }

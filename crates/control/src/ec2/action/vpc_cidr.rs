@@ -1,13 +1,14 @@
 //! The CIDR blocks of VPCs.
 
 use ipnet::Ipv4Net;
-use model::{Applied, Change, Fault, VpcCidrAssociationId, VpcId};
+use model::{Applied, Change, Fault, Region, VpcCidrAssociationId, VpcId};
 use serde::{Deserialize, Serialize};
 
 use super::Action;
-use super::vpc::{ShownCidr, shown_cidr};
+use super::vpc::{ShownCidr, ShownIpv6Cidr, shown_cidr, shown_ipv6_cidr};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
+use crate::ec2::pool6::free_block;
 use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
@@ -15,7 +16,9 @@ use crate::store::ClientToken;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct AssociateVpcCidrBlock {
     vpc_id: VpcId,
-    cidr_block: Ipv4Net,
+    cidr_block: Option<Ipv4Net>,
+    #[serde(default)]
+    amazon_provided_ipv6_cidr_block: bool,
 }
 
 #[derive(Deserialize)]
@@ -28,12 +31,12 @@ pub(super) struct DisassociateVpcCidrBlock {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer {
     vpc_id: VpcId,
-    cidr_block_association: ShownCidr,
+    cidr_block_association: Option<ShownCidr>,
+    ipv6_cidr_block_association: Option<ShownIpv6Cidr>,
 }
 
 impl Action for AssociateVpcCidrBlock {
     const LIMITS: &'static [Limit] = &[
-        ("AmazonProvidedIpv6CidrBlock", &["false"]),
         ("Ipv4IpamPoolId", &[]),
         ("Ipv4NetmaskLength", &[]),
         ("Ipv6CidrBlock", &[]),
@@ -45,17 +48,22 @@ impl Action for AssociateVpcCidrBlock {
     type Answer = Answer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
+        let vpc = self.vpc_id;
+        // The pool is one for all regions, and a commit sees only its own.
+        let _alone = call.api.taking_blocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let change = match (self.cidr_block, self.amazon_provided_ipv6_cidr_block) {
+            (Some(cidr), false) => Change::AssociateVpcCidrBlock { vpc, cidr },
+            (None, true) => Change::AssociateVpcIpv6CidrBlock { vpc, cidr: free_block(call)? },
+            (Some(_), true) => {
+                return Err(Error::Combination("Give an IPv4 or an IPv6 CIDR block, not both."));
+            }
+            (None, false) => return Err(Error::MissingParameter("CidrBlock".to_owned())),
+        };
         call.commit(move |transaction| {
-            let change = Change::AssociateVpcCidrBlock { vpc: self.vpc_id, cidr: self.cidr_block };
             let Applied::VpcCidrAssociation(id) = transaction.apply(change)? else {
                 return Err(Error::Unexpected);
             };
-            let vpc = transaction.region().vpcs().get(&self.vpc_id);
-            let association =
-                vpc.and_then(|vpc| vpc.cidr_associations().find(|association| association.id == id));
-            let association = association.ok_or(Error::Unexpected)?;
-            let cidr_block_association = shown_cidr(association, "associating");
-            Ok(Answer { vpc_id: self.vpc_id, cidr_block_association })
+            answer(transaction.region(), id, "associating").ok_or(Error::Unexpected)
         })
     }
 }
@@ -64,17 +72,25 @@ impl Action for DisassociateVpcCidrBlock {
     type Answer = Answer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
+        let id = self.association_id;
         call.commit(move |transaction| {
-            let id = self.association_id;
-            let associations = transaction
-                .region()
-                .vpcs()
-                .values()
-                .flat_map(|vpc| vpc.cidr_associations().map(|association| (vpc.id, association)));
-            let found = associations.into_iter().find(|(_, association)| association.id == id);
-            let (vpc_id, association) = found.ok_or(Fault::CidrAssociationNotFound(id))?;
+            let last = answer(transaction.region(), id, "disassociating");
+            let last = last.ok_or(Fault::CidrAssociationNotFound(id))?;
             transaction.apply(Change::DisassociateVpcCidrBlock { association: id })?;
-            Ok(Answer { vpc_id, cidr_block_association: shown_cidr(association, "disassociating") })
+            Ok(last)
         })
     }
+}
+
+/// The block of an association, of whichever family it is.
+fn answer(region: &Region, id: VpcCidrAssociationId, state: &'static str) -> Option<Answer> {
+    region.vpcs().values().find_map(|vpc| {
+        let v4 = vpc.cidr_associations().find(|association| association.id == id);
+        let v6 = vpc.ipv6.iter().find(|block| block.association == id);
+        (v4.is_some() || v6.is_some()).then(|| Answer {
+            vpc_id: vpc.id,
+            cidr_block_association: v4.map(|association| shown_cidr(association, state)),
+            ipv6_cidr_block_association: v6.map(|block| shown_ipv6_cidr(region, *block, state)),
+        })
+    })
 }

@@ -5,10 +5,10 @@ use std::collections::btree_map;
 use std::fmt::{self, Display};
 
 use model::{
-    AllocationId, AssociationId, AttachmentId, BadId, ImageId, InstanceId, InterfaceId, InternetGatewayId,
-    KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, ReservationId, RouteTableAssociationId,
-    RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcCidrAssociationId, VpcId,
-    VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, BadId, EgressOnlyInternetGatewayId, ImageId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -21,7 +21,7 @@ pub(super) type Unused = RefCell<Vec<(String, String)>>;
 
 /// EC2's code for a malformed id of each kind, where "Error codes for the Amazon EC2 API" has one; else the code
 /// for an id that does not exist.
-const MALFORMED: [(&str, &str); 20] = [
+const MALFORMED: [(&str, &str); 23] = [
     (VpcId::PREFIX, "InvalidVpcID.Malformed"),
     (SubnetId::PREFIX, "InvalidSubnetID.Malformed"),
     (RouteTableId::PREFIX, "InvalidRouteTableId.Malformed"),
@@ -42,6 +42,9 @@ const MALFORMED: [(&str, &str); 20] = [
     (NetworkAclId::PREFIX, "InvalidNetworkAclId.Malformed"),
     (NetworkAclAssociationId::PREFIX, "InvalidAssociationID.NotFound"),
     (VpcPeeringConnectionId::PREFIX, "InvalidVpcPeeringConnectionId.Malformed"),
+    (PrefixListId::PREFIX, "InvalidPrefixListId.Malformed"),
+    (EgressOnlyInternetGatewayId::PREFIX, "InvalidEgressOnlyInternetGatewayId.Malformed"),
+    (SubnetCidrAssociationId::PREFIX, "InvalidSubnetCidrBlockAssociationID.NotFound"),
 ];
 
 /// A name among the parameters, and what is there.

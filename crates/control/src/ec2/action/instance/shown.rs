@@ -1,6 +1,6 @@
 //! One instance, as it is shown.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{ImageId, Instance, InstanceId, MetadataOptions, Region, StateReason, SubnetId, VpcId};
 use serde::Serialize;
@@ -38,6 +38,7 @@ pub(super) struct ShownInstance {
     vpc_id: Option<VpcId>,
     private_ip_address: Option<Ipv4Addr>,
     ip_address: Option<Ipv4Addr>,
+    ipv6_address: Option<Ipv6Addr>,
     source_dest_check: Option<bool>,
     group_set: Vec<Membership>,
     architecture: String,
@@ -177,6 +178,10 @@ pub(super) const FILTERS: &Names = &[
     ("network-interface.description", "instance.networkInterfaceSet.description"),
     ("network-interface.group-id", "instance.networkInterfaceSet.groupSet.groupId"),
     ("network-interface.group-name", "instance.networkInterfaceSet.groupSet.groupName"),
+    (
+        "network-interface.ipv6-addresses.ipv6-address",
+        "instance.networkInterfaceSet.ipv6AddressesSet.ipv6Address",
+    ),
     ("network-interface.mac-address", "instance.networkInterfaceSet.macAddress"),
     ("network-interface.network-interface-id", "instance.networkInterfaceSet.networkInterfaceId"),
     ("network-interface.owner-id", "instance.networkInterfaceSet.ownerId"),
@@ -247,6 +252,7 @@ impl ShownInstance {
             vpc_id: primary.map(|interface| interface.vpc),
             private_ip_address: primary.map(|interface| interface.private_ip),
             ip_address: network_interface_set.first().and_then(ShownInterface::public_ip),
+            ipv6_address: primary.and_then(|interface| interface.ipv6_addresses.first().copied()),
             source_dest_check: primary.map(|interface| interface.source_dest_check),
             group_set: primary.map(|interface| memberships(region, &interface.groups)).unwrap_or_default(),
             architecture: image.map_or_else(|| "x86_64".to_owned(), |image| image.architecture.clone()),

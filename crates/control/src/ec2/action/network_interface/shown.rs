@@ -1,6 +1,6 @@
 //! Network interfaces, as they are shown.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{
     AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId, InterfaceKind,
@@ -8,6 +8,7 @@ use model::{
 };
 use serde::Serialize;
 
+use super::connection_tracking::ShownConnectionTracking;
 use crate::ec2::action::place::zone_id;
 use crate::ec2::action::security_group::{Membership, memberships};
 use crate::ec2::action::tag::{Tag, tag_set};
@@ -35,7 +36,8 @@ pub(in crate::ec2::action) struct ShownInterface {
     attachment: Option<ShownAttachment>,
     association: Option<ShownAssociation>,
     private_ip_addresses_set: Vec<ShownPrivateAddress>,
-    ipv6_addresses_set: Vec<()>,
+    ipv6_addresses_set: Vec<ShownIpv6Address>,
+    connection_tracking_configuration: Option<ShownConnectionTracking>,
     tag_set: Vec<Tag>,
 }
 
@@ -75,6 +77,13 @@ struct ShownPrivateAddress {
 /// The owner of public addresses that are no Elastic IP addresses.
 const EC2: &str = "amazon";
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownIpv6Address {
+    ipv6_address: Ipv6Addr,
+    is_primary_ipv6: bool,
+}
+
 pub(super) const FILTERS: &Names = &[
     ("addresses.association.owner-id", "privateIpAddressesSet.association.ipOwnerId"),
     ("addresses.association.public-ip", "privateIpAddressesSet.association.publicIp"),
@@ -98,6 +107,7 @@ pub(super) const FILTERS: &Names = &[
     ("group-id", "groupSet.groupId"),
     ("group-name", "groupSet.groupName"),
     ("interface-type", "interfaceType"),
+    ("ipv6-addresses.ipv6-address", "ipv6AddressesSet.ipv6Address"),
     ("mac-address", "macAddress"),
     ("network-interface-id", "networkInterfaceId"),
     ("owner-id", "ownerId"),
@@ -145,7 +155,12 @@ pub(in crate::ec2::action) fn shown_interface(
         attachment: interface.attachment.as_ref().map(|attachment| ShownAttachment::of(region, attachment)),
         association: association(region, interface.id, interface.private_ip),
         private_ip_addresses_set: addresses.collect(),
-        ipv6_addresses_set: Vec::new(),
+        ipv6_addresses_set: interface
+            .ipv6_addresses
+            .iter()
+            .map(|&ipv6_address| ShownIpv6Address { ipv6_address, is_primary_ipv6: false })
+            .collect(),
+        connection_tracking_configuration: ShownConnectionTracking::of(interface.connection_tracking),
         tag_set: tag_set(&interface.tags),
     }
 }

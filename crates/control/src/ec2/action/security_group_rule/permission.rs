@@ -1,7 +1,7 @@
 //! Permissions as requests give them: one protocol, many peers.
 
-use ipnet::Ipv4Net;
-use model::{AccountId, Peer, Permission, Protocol, SecurityGroupId};
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::{AccountId, Peer, Permission, PrefixListId, Protocol, SecurityGroupId};
 use serde::Deserialize;
 
 use crate::ec2::error::Error;
@@ -16,6 +16,10 @@ pub(super) struct IpPermission {
     #[serde(default)]
     ip_ranges: Vec<IpRange>,
     #[serde(default)]
+    ipv6_ranges: Vec<Ipv6Range>,
+    #[serde(default)]
+    prefix_list_ids: Vec<PeerPrefixList>,
+    #[serde(default)]
     groups: Vec<PeerGroup>,
 }
 
@@ -28,22 +32,33 @@ struct IpRange {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct Ipv6Range {
+    cidr_ipv6: Ipv6Net,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PeerPrefixList {
+    prefix_list_id: PrefixListId,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct PeerGroup {
     group_id: SecurityGroupId,
     user_id: Option<String>,
     description: Option<String>,
 }
 
-/// Parameters about rules that are not carried out: IPv6, prefix lists, and groups by name, which
-/// only a default VPC has.
+/// Parameters about rules that are not carried out: groups of peers, and by name, which only a default VPC has.
 pub(super) const LIMITS: &[Limit] = &[
     ("GroupName", &[]),
     ("IpPermissions.N.Groups.N.GroupName", &[]),
     ("IpPermissions.N.Groups.N.PeeringStatus", &[]),
     ("IpPermissions.N.Groups.N.VpcId", &[]),
     ("IpPermissions.N.Groups.N.VpcPeeringConnectionId", &[]),
-    ("IpPermissions.N.Ipv6Ranges", &[]),
-    ("IpPermissions.N.PrefixListIds", &[]),
     ("SourceSecurityGroupName", &[]),
     ("SourceSecurityGroupOwnerId", &[]),
 ];
@@ -62,6 +77,8 @@ impl IpPermission {
             from_port,
             to_port,
             ip_ranges,
+            ipv6_ranges: Vec::new(),
+            prefix_list_ids: Vec::new(),
             groups: Vec::new(),
         })
     }
@@ -80,6 +97,12 @@ impl IpPermission {
         let mut permissions = Vec::new();
         for range in self.ip_ranges {
             permissions.push(permission(Peer::Cidr(range.cidr_ip), range.description));
+        }
+        for range in self.ipv6_ranges {
+            permissions.push(permission(Peer::Cidr6(range.cidr_ipv6), range.description));
+        }
+        for list in self.prefix_list_ids {
+            permissions.push(permission(Peer::PrefixList(list.prefix_list_id), list.description));
         }
         for group in self.groups {
             if let Some(stranger) = group.user_id.filter(|user| *user != account.0) {
