@@ -28,6 +28,12 @@ KINDS = {
     "acl": ("InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed"),
     "aclassoc": ("InvalidAssociationID.NotFound", "InvalidAssociationID.NotFound"),
     "pcx": ("InvalidVpcPeeringConnectionID.NotFound", "InvalidVpcPeeringConnectionId.Malformed"),
+    "pl": ("InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"),
+    "eigw": ("InvalidGatewayID.NotFound", "InvalidEgressOnlyInternetGatewayId.Malformed"),
+    "subnet-cidr-assoc": (
+        "InvalidSubnetCidrBlockAssociationID.NotFound",
+        "InvalidSubnetCidrBlockAssociationID.NotFound",
+    ),
     "vpc-cidr-assoc": ("InvalidVpcCidrBlockAssociationID.NotFound", "InvalidVpcCidrBlockAssociationID.NotFound"),
 }
 VPC, SUBNET, TABLE, GATEWAY, GROUP, RULE, ENI, ADDRESS, INSTANCE = (
@@ -36,6 +42,7 @@ VPC, SUBNET, TABLE, GATEWAY, GROUP, RULE, ENI, ADDRESS, INSTANCE = (
 NAT, ACL, PEERING = (f"{kind}-0123456789abcdef0" for kind in ("nat", "acl", "pcx"))
 RULE_OF_ACL = {"NetworkAclId": ACL, "Egress": False, "RuleNumber": 7}
 ENTRY = {**RULE_OF_ACL, "Protocol": "-1", "RuleAction": "deny", "CidrBlock": "192.0.2.0/24"}
+LIST, EGRESS_ONLY = "pl-0123456789abcdef0", "eigw-0123456789abcdef0"
 PERMISSION = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": EVERYWHERE}]
 DESCRIBED = [{"SecurityGroupRuleId": RULE, "Description": "x"}]
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2jGX5l2zF4PCIbVNlqvR1Jr0G7Yw4oYp5WzHcQv0aB e2e"
@@ -44,9 +51,11 @@ KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2jGX5l2zF4PCIbVNlqvR1Jr0G7Yw4oYp5W
 CALLS = {
     "AcceptVpcPeeringConnection": {"VpcPeeringConnectionId": PEERING},
     "AllocateAddress": {},
+    "AssignIpv6Addresses": {"NetworkInterfaceId": ENI, "Ipv6AddressCount": 1},
     "AssignPrivateIpAddresses": {"NetworkInterfaceId": ENI, "SecondaryPrivateIpAddressCount": 1},
     "AssociateAddress": {"AllocationId": ADDRESS, "NetworkInterfaceId": ENI},
     "AssociateRouteTable": {"RouteTableId": TABLE, "SubnetId": SUBNET},
+    "AssociateSubnetCidrBlock": {"SubnetId": SUBNET, "Ipv6CidrBlock": "2001:db8::/64"},
     "AssociateVpcCidrBlock": {"VpcId": VPC, "CidrBlock": "10.61.0.0/16"},
     "AttachInternetGateway": {"InternetGatewayId": GATEWAY, "VpcId": VPC},
     "AttachNetworkInterface": {"NetworkInterfaceId": ENI, "InstanceId": INSTANCE, "DeviceIndex": 1},
@@ -54,7 +63,9 @@ CALLS = {
     "AuthorizeSecurityGroupIngress": {"GroupId": GROUP, "IpPermissions": PERMISSION},
     "CreateDefaultSubnet": {"AvailabilityZone": "zz-dry-1a"},
     "CreateDefaultVpc": {},
+    "CreateEgressOnlyInternetGateway": {"VpcId": VPC},
     "CreateInternetGateway": {},
+    "CreateManagedPrefixList": {"PrefixListName": "x", "AddressFamily": "IPv4", "MaxEntries": 1},
     "CreateNatGateway": {"SubnetId": SUBNET, "AllocationId": ADDRESS},
     "CreateNetworkAcl": {"VpcId": VPC},
     "CreateNetworkAclEntry": ENTRY,
@@ -66,8 +77,10 @@ CALLS = {
     "CreateTags": {"Resources": [VPC], "Tags": [{"Key": "k", "Value": "v"}]},
     "CreateVpc": {"CidrBlock": "10.60.0.0/16"},
     "CreateVpcPeeringConnection": {"VpcId": VPC, "PeerVpcId": VPC},
+    "DeleteEgressOnlyInternetGateway": {"EgressOnlyInternetGatewayId": EGRESS_ONLY},
     "DeleteInternetGateway": {"InternetGatewayId": GATEWAY},
     "DeleteKeyPair": {"KeyName": "nobody"},
+    "DeleteManagedPrefixList": {"PrefixListId": LIST},
     "DeleteNatGateway": {"NatGatewayId": NAT},
     "DeleteNetworkAcl": {"NetworkAclId": ACL},
     "DeleteNetworkAclEntry": RULE_OF_ACL,
@@ -82,6 +95,7 @@ CALLS = {
     "DescribeAccountAttributes": {},
     "DescribeAddresses": {"AllocationIds": [ADDRESS]},
     "DescribeAvailabilityZones": {},
+    "DescribeEgressOnlyInternetGateways": {"EgressOnlyInternetGatewayIds": [EGRESS_ONLY]},
     "DescribeImages": {"ImageIds": ["ami-0123456789abcdef0"]},
     "DescribeInstanceAttribute": {"InstanceId": INSTANCE, "Attribute": "userData"},
     "DescribeInstanceStatus": {"InstanceIds": [INSTANCE]},
@@ -89,10 +103,12 @@ CALLS = {
     "DescribeInstances": {"InstanceIds": [INSTANCE]},
     "DescribeInternetGateways": {"InternetGatewayIds": [GATEWAY]},
     "DescribeKeyPairs": {},
+    "DescribeManagedPrefixLists": {"PrefixListIds": [LIST]},
     "DescribeNatGateways": {"NatGatewayIds": [NAT]},
     "DescribeNetworkAcls": {"NetworkAclIds": [ACL]},
     "DescribeNetworkInterfaceAttribute": {"NetworkInterfaceId": ENI, "Attribute": "description"},
     "DescribeNetworkInterfaces": {"NetworkInterfaceIds": [ENI]},
+    "DescribePrefixLists": {"PrefixListIds": [LIST]},
     "DescribeRegions": {},
     "DescribeRouteTables": {"RouteTableIds": [TABLE]},
     "DescribeSecurityGroupRules": {"SecurityGroupRuleIds": [RULE]},
@@ -106,11 +122,16 @@ CALLS = {
     "DetachNetworkInterface": {"AttachmentId": "eni-attach-0123456789abcdef0"},
     "DisassociateAddress": {"AssociationId": "eipassoc-0123456789abcdef0"},
     "DisassociateRouteTable": {"AssociationId": "rtbassoc-0123456789abcdef0"},
+    "DisassociateSubnetCidrBlock": {"AssociationId": "subnet-cidr-assoc-0123456789abcdef0"},
     "DisassociateVpcCidrBlock": {"AssociationId": "vpc-cidr-assoc-0123456789abcdef0"},
+    "GetManagedPrefixListAssociations": {"PrefixListId": LIST},
+    "GetManagedPrefixListEntries": {"PrefixListId": LIST},
     "ImportKeyPair": {"KeyName": "k", "PublicKeyMaterial": KEY},
     "ModifyInstanceAttribute": {"InstanceId": INSTANCE, "SourceDestCheck": {"Value": False}},
     "ModifyInstanceMetadataOptions": {"InstanceId": INSTANCE, "HttpTokens": "required"},
+    "ModifyManagedPrefixList": {"PrefixListId": LIST, "PrefixListName": "y"},
     "ModifyNetworkInterfaceAttribute": {"NetworkInterfaceId": ENI, "Description": {"Value": "x"}},
+    "ModifySubnetAttribute": {"SubnetId": SUBNET, "AssignIpv6AddressOnCreation": {"Value": True}},
     "ModifySubnetAttribute": {"SubnetId": SUBNET, "MapPublicIpOnLaunch": {"Value": True}},
     "ModifyVpcAttribute": {"VpcId": VPC, "EnableDnsSupport": {"Value": False}},
     "RebootInstances": {"InstanceIds": [INSTANCE]},
@@ -121,12 +142,14 @@ CALLS = {
     "ReplaceRoute": {"RouteTableId": TABLE, "DestinationCidrBlock": "0.0.0.0/0", "NetworkInterfaceId": ENI},
     "ReplaceRouteTableAssociation": {"AssociationId": "rtbassoc-0123456789abcdef0", "RouteTableId": TABLE},
     "ResetNetworkInterfaceAttribute": {"NetworkInterfaceId": ENI, "SourceDestCheck": "true"},
+    "RestoreManagedPrefixListVersion": {"PrefixListId": LIST, "PreviousVersion": 1, "CurrentVersion": 2},
     "RevokeSecurityGroupEgress": {"GroupId": GROUP, "IpPermissions": PERMISSION},
     "RevokeSecurityGroupIngress": {"GroupId": GROUP, "IpPermissions": PERMISSION},
     "RunInstances": {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "SubnetId": SUBNET},
     "StartInstances": {"InstanceIds": [INSTANCE]},
     "StopInstances": {"InstanceIds": [INSTANCE]},
     "TerminateInstances": {"InstanceIds": [INSTANCE]},
+    "UnassignIpv6Addresses": {"NetworkInterfaceId": ENI, "Ipv6Addresses": ["2001:db8::9"]},
     "UnassignPrivateIpAddresses": {"NetworkInterfaceId": ENI, "PrivateIpAddresses": ["10.60.0.9"]},
     "UpdateSecurityGroupRuleDescriptionsEgress": {"GroupId": GROUP, "SecurityGroupRuleDescriptions": DESCRIBED},
     "UpdateSecurityGroupRuleDescriptionsIngress": {"GroupId": GROUP, "SecurityGroupRuleDescriptions": DESCRIBED},
@@ -140,9 +163,14 @@ NEWER = {
 }
 # botocore knows no DryRun of these.
 NEVER_DRY = {
+    "AssignIpv6Addresses",
     "ModifySubnetAttribute",
     "ModifyVpcAttribute",
     "AssignPrivateIpAddresses",
+    "AssociateSubnetCidrBlock",
+    "DisassociateSubnetCidrBlock",
+    "ModifySubnetAttribute",
+    "UnassignIpv6Addresses",
     "UnassignPrivateIpAddresses",
     "AssociateVpcCidrBlock",
     "DisassociateVpcCidrBlock",

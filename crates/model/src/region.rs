@@ -291,4 +291,35 @@ mod tests {
         }
         assert_eq!(serde_json::from_value::<Region>(snapshot).unwrap(), network.region);
     }
+
+    /// What the first version wrote has none of these members.
+    #[test]
+    fn a_region_without_ipv6_is_read() {
+        let mut network = Network::new();
+        network.route_table();
+        network.instance();
+        let mut old = serde_json::to_value(&network.region).unwrap();
+        let members = old.as_object_mut().unwrap();
+        for (all, without) in [
+            ("vpcs", ["ipv6"].as_slice()),
+            ("subnets", &["ipv6", "assign_ipv6_address_on_creation", "enable_dns64"]),
+            ("route_tables", &["gateway_associations"]),
+            ("interfaces", &["ipv6_addresses", "connection_tracking"]),
+        ] {
+            for resource in members[all].as_object_mut().unwrap().values_mut() {
+                for name in without {
+                    assert!(resource.as_object_mut().unwrap().remove(*name).is_some(), "{all} {name}");
+                }
+            }
+        }
+        for name in ["egress_only_internet_gateways", "prefix_lists"] {
+            assert!(members.remove(name).is_some(), "{name}");
+        }
+        for name in
+            ["ipv6_cidrs_per_vpc", "egress_only_internet_gateways", "prefix_lists", "entries_per_prefix_list"]
+        {
+            assert!(members["quotas"].as_object_mut().unwrap().remove(name).is_some(), "{name}");
+        }
+        assert_eq!(serde_json::from_value::<Region>(old).unwrap(), network.region);
+    }
 }

@@ -130,6 +130,7 @@ pub(super) const FILTERS: &Names = &[
     ("instance.group-id", "instance.groupSet.groupId"),
     ("instance.group-name", "instance.groupSet.groupName"),
     ("ip-address", "instance.ipAddress"),
+    ("ipv6-address", "instance.ipv6Address"),
     ("key-name", "instance.keyName"),
     ("launch-index", "instance.amiLaunchIndex"),
     ("launch-time", "instance.launchTime"),
