@@ -241,3 +241,52 @@ fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Dire
     data.directory("ipv4-associations", associations);
     data
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{
+        AccountId, Applied, Change, InterfaceSource, Ipv6Addresses, Launch, Region, RegionKey, RegionName,
+        Tags,
+    };
+
+    use super::*;
+
+    /// An instance with two IPv6 addresses, and the path to what is told of its interface.
+    fn told(name: &str) -> Option<String> {
+        let key =
+            RegionKey { account: AccountId("000000000000".into()), region: RegionName("eu-west-1".into()) };
+        let mut region = Region::new(key, 1);
+        let (cidr, tags) = ("10.0.0.0/16".parse().unwrap(), Tags::new());
+        let Ok(Applied::Vpc(vpc)) = region.apply(Change::CreateVpc { cidr, tags }) else { panic!("no VPC") };
+        let (cidr, tags) = ("10.0.1.0/24".parse().unwrap(), Tags::new());
+        let create = Change::CreateSubnet { vpc, cidr, availability_zone: None, tags };
+        let Ok(Applied::Subnet(subnet)) = region.apply(create) else { panic!("no subnet") };
+        let cidr = "2001:db8::/56".parse().unwrap();
+        region.apply(Change::AssociateVpcIpv6CidrBlock { vpc, cidr }).unwrap();
+        let cidr = "2001:db8:0:1::/64".parse().unwrap();
+        region.apply(Change::AssociateSubnetCidrBlock { subnet, cidr }).unwrap();
+        let mut launch = Launch::new("ami-00000001".parse().unwrap(), "t3.micro".to_owned(), subnet);
+        let first = &mut launch.interfaces[0].source;
+        if let InterfaceSource::New(new) = first {
+            new.ipv6 = Some(Ipv6Addresses::Count(2));
+        }
+        region.apply(Change::RunInstances(launch)).unwrap();
+        let instance = region.instances().values().next().unwrap();
+        let mac = region.interfaces()[&instance.interfaces[0]].mac;
+        let identity = Identity { region: &region, instance };
+        let path = format!("/latest/meta-data/{}", name.replace("{mac}", &mac.to_string()));
+        get(&identity, &path).map(|value| String::from_utf8(value).unwrap())
+    }
+
+    #[test]
+    fn ipv6_is_told() {
+        for (name, value) in [
+            ("ipv6", "2001:db8:0:1::4"),
+            ("network/interfaces/macs/{mac}/ipv6s", "2001:db8:0:1::4\n2001:db8:0:1::5"),
+            ("network/interfaces/macs/{mac}/subnet-ipv6-cidr-blocks", "2001:db8:0:1::/64"),
+            ("network/interfaces/macs/{mac}/vpc-ipv6-cidr-blocks", "2001:db8::/56"),
+        ] {
+            assert_eq!(told(name).as_deref(), Some(value), "{name}");
+        }
+    }
+}
