@@ -1,4 +1,8 @@
-"""Labs of real packets: each test brings up what it needs and leaves nothing behind."""
+"""Labs of real packets: each test brings up what it needs and leaves nothing behind.
+
+The tests run as whoever runs them: root, or an ordinary user. Those that need root are marked with the reason, and
+listed where they are skipped.
+"""
 
 import json
 import os
@@ -14,17 +18,34 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RINGWALL = ROOT / "target" / "release" / "ringwall"
 LABS = ROOT / "labs" / "ucs-test"
-STATE = pathlib.Path("/var/lib/ringwall/labs")
-NETNS = pathlib.Path("/run/netns")
+IS_ROOT = os.geteuid() == 0
+HOME_STATE = pathlib.Path(os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local/state")
+STATE = pathlib.Path("/var/lib/ringwall/labs") if IS_ROOT else HOME_STATE / "ringwall/labs"
 
 SIX_HOPS = ["192.168.0.240", "192.168.0.250", "192.168.250.250", "192.168.5.27", "10.211.0.1", "10.210.7.14"]
 
 
 def pytest_configure(config):
-    if os.geteuid() != 0:
-        pytest.exit("the end-to-end tests make network namespaces: run them as root", returncode=1)
+    config.addinivalue_line("markers", "root(reason): cannot be run by an ordinary user, and why")
     if not RINGWALL.exists():
         pytest.exit(f"{RINGWALL} is not built: cargo build --release", returncode=1)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not IS_ROOT and (mark := item.get_closest_marker("root")):
+            item.add_marker(pytest.mark.skip(reason=f"needs root: {mark.args[0]}"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says which tests were skipped, and why."""
+    reasons = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        test = report.nodeid.split("[")[0]
+        reasons.setdefault((test, report.longrepr[2].removeprefix("Skipped: ")), []).append(report)
+    for (test, reason), reports in reasons.items():
+        times = f" ({len(reports)} times)" if len(reports) > 1 else ""
+        terminalreporter.write_line(f"skipped {test}{times}: {reason}")
 
 
 def ringwall(*args, check=True, timeout=180, **options):
@@ -53,6 +74,10 @@ class Lab:
 
     def exec(self, who, *command, check=True, timeout=60, **options):
         return ringwall("exec", "--lab", self.name, who, "--", *command, check=check, timeout=timeout, **options)
+
+    def inside(self, *command, check=True):
+        """Runs a command where the lab's namespaces are to be seen."""
+        return ringwall("enter", "--lab", self.name, "--", *command, check=check)
 
     def sh(self, who, script, **options):
         return self.exec(who, "bash", "-c", script, **options)
@@ -179,27 +204,45 @@ class Capture(Background):
         return pairs
 
 
+def netns(directory):
+    """Where the namespaces of the lab with this state directory are pinned: an ordinary user's by their holder."""
+    if IS_ROOT:
+        return pathlib.Path("/run/netns")
+    try:
+        holder = json.loads((directory / "holder.json").read_text())["process"]["pid"]
+    except OSError:
+        return pathlib.Path("/nonexistent")
+    return pathlib.Path(f"/proc/{holder}/root/run/netns")
+
+
 def standing():
-    """Everything of ours on this machine: namespaces and state directories."""
-    pins = [entry.name for entry in NETNS.iterdir()] if NETNS.exists() else []
+    """Everything of ours on this machine: paths of namespaces, and names of state directories."""
     labs = [entry.name for entry in STATE.iterdir()] if STATE.exists() else []
-    return [name for name in pins if name.startswith("rw-")], labs
+    pins = {netns(STATE / lab) for lab in ["", *labs]}
+    found = [entry for directory in pins if directory.exists() for entry in directory.iterdir()]
+    return [path for path in found if path.name.startswith("rw-")], labs
+
+
+def namespaces_of(name):
+    return [path for path in standing()[0] if path.name.startswith(f"rw-{name}-")]
 
 
 def of_lab(name):
-    namespaces, labs = standing()
-    return [n for n in namespaces if n.startswith(f"rw-{name}-")], [lab for lab in labs if lab == name]
+    # The links that lead to state directories elsewhere are called NAME.1 and so on.
+    labs = [lab for lab in standing()[1] if lab.split(".")[0] == name]
+    return [path.name for path in namespaces_of(name)], labs
 
 
 def processes():
-    """Every process of the machine: (pid, start time) -> (network namespace, command line)."""
+    """Every process of the machine that is ours: (pid, start time) -> (network namespace, command line)."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 start = (entry / "stat").read_text().rsplit(")", 1)[1].split()[19]
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found[int(entry.name), start] = ((entry / "ns" / "net").stat().st_ino, line)
+                if entry.stat().st_uid == os.geteuid():
+                    found[int(entry.name), start] = ((entry / "ns" / "net").stat().st_ino, line)
             except OSError:  # it has just ended
                 continue
     return found
@@ -208,9 +251,9 @@ def processes():
 def processes_of(name):
     """The processes in the lab's namespaces, and those that have it in their command line."""
     inodes = set()
-    for namespace in of_lab(name)[0]:
+    for namespace in namespaces_of(name):
         try:
-            inodes.add((NETNS / namespace).stat().st_ino)
+            inodes.add(namespace.stat().st_ino)
         except OSError:
             continue
     found = {}
@@ -255,7 +298,9 @@ class Labs:
 
 def machine_wide():
     """What no lab may touch: the machine's own links, routes, rules and parameters."""
-    commands = [["ip", "-o", "link"], ["ip", "-o", "addr"], ["ip", "route"], ["ip", "rule"], ["iptables-save"]]
+    commands = [["ip", "-o", "link"], ["ip", "-o", "addr"], ["ip", "route"], ["ip", "rule"]]
+    # An ordinary user can neither read nor change the machine's firewall.
+    commands += [["iptables-save"]] if IS_ROOT else []
     commands.append(["sysctl", "-a", "--pattern", r"ip_forward|rp_filter|_redirects|icmp_rate"])
     run = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands]
     # The comments and counters of iptables-save tell the time, and lifetimes of addresses run.

@@ -13,7 +13,7 @@ import urllib.parse
 import boto3
 import botocore.config
 import botocore.exceptions
-from conftest import NETNS, RINGWALL, STATE, Lab, assert_nothing_left, of_lab, processes_of, ringwall, until
+from conftest import RINGWALL, STATE, Lab, assert_nothing_left, netns, of_lab, processes_of, ringwall, until
 
 IMAGE = "ami-00000000000000001"
 EVERYWHERE = [{"CidrIp": "0.0.0.0/0"}]
@@ -105,14 +105,11 @@ class Serve(Lab):
 
     def namespace(self, instance):
         """Where the kernel has an instance's namespace pinned, whether it is there or not."""
-        return NETNS / f"rw-{self.name}-{instance}"
+        return netns(self.directory) / f"rw-{self.name}-{instance}"
 
     def init(self, instance):
         """The process id of an instance's init, as the machine numbers it."""
-        listed = subprocess.run(
-            ["ip", "netns", "pids", f"rw-{self.name}-{instance}"], capture_output=True, text=True, check=True
-        )
-        return min(map(int, listed.stdout.split()))
+        return min(map(int, self.inside("ip", "netns", "pids", f"rw-{self.name}-{instance}").stdout.split()))
 
     def pings(self, who, destination, count=1):
         return self.exec(who, "ping", "-c", count, "-i", "0.2", "-W", "1", destination, check=False).returncode == 0

@@ -171,7 +171,7 @@ def refused(*arguments):
     assert done.stdout == ""
     assert done.stderr.startswith("ringwall: ")
     made, made_labs = standing()
-    assert [name for name in made if NAME in name] == []
+    assert [path for path in made if NAME in path.name] == []
     assert NAME not in made_labs
     assert not (STATE / NAME).exists()
     return done.stderr

@@ -10,7 +10,7 @@ import subprocess
 
 import botocore.exceptions
 import pytest
-from conftest import processes, until
+from conftest import namespaces_of, processes, until
 from endpoint import Serve, in_state, instance, network, run
 
 
@@ -104,6 +104,7 @@ def mounted(serve, options):
         kept.rename(directory)
 
 
+@pytest.mark.root("it mounts a file system")
 def test_a_full_disk(spare):
     with mounted(spare, "size=2m"):
         ec2 = spare.start().ec2()
@@ -153,13 +154,14 @@ def groups(ec2, net):
     return {group["GroupId"] for page in pages for group in page["SecurityGroups"]}
 
 
+@pytest.mark.root("it mounts a file system")
 def test_a_start_on_a_full_disk(spare):
     with mounted(spare, "size=64k"):
         refuses(spare, "space", timeout=60)
-        leave = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
-        assert f"rw-{spare.name}-" not in leave
+        assert namespaces_of(spare.name) == []
 
 
+@pytest.mark.root("it mounts a file system")
 def test_a_read_only_state_directory(spare):
     ec2 = spare.start().ec2()
     net = network(ec2)
@@ -243,36 +245,36 @@ def healthy(serve, pair):
     until(lambda: serve.pings(one, ip), timeout=10)
 
 
-def ip_link_delete(namespace, link):
-    subprocess.run(["ip", "-n", namespace, "link", "delete", link], check=True)
+def ip_link_delete(serve, namespace, link):
+    serve.inside("ip", "-n", namespace, "link", "delete", link)
 
 
 def test_a_deleted_port_comes_back(serve, healthy):
     _, two, _ = healthy
-    ip_link_delete(f"rw-{serve.name}-fabric", serve.instance(two)["port"])
+    ip_link_delete(serve, f"rw-{serve.name}-fabric", serve.instance(two)["port"])
 
 
 def test_a_deleted_interface_of_an_instance_comes_back(serve, healthy):
     _, two, _ = healthy
-    ip_link_delete(serve.namespace(two).name, "eth0")
+    ip_link_delete(serve, serve.namespace(two).name, "eth0")
 
 
 def test_a_link_that_was_set_down_comes_up(serve, healthy):
     _, two, _ = healthy
     fabric = f"rw-{serve.name}-fabric"
-    subprocess.run(["ip", "-n", fabric, "link", "set", serve.instance(two)["port"], "down"], check=True)
+    serve.inside("ip", "-n", fabric, "link", "set", serve.instance(two)["port"], "down")
 
 
 def test_a_deleted_link_to_the_services_comes_back(serve, healthy):
     one, _, _ = healthy
-    ip_link_delete(f"rw-{serve.name}-fabric", "services0")
+    ip_link_delete(serve, f"rw-{serve.name}-fabric", "services0")
     fetch = ["curl", "-sS", "-m", "1", "-f", "http://169.254.169.254/latest/meta-data/instance-id"]
     until(lambda: serve.exec(one, *fetch, check=False).stdout == one, timeout=10)
 
 
 def test_an_unmounted_namespace_of_an_instance_is_made_anew(serve, ec2, healthy):
     _, two, _ = healthy
-    subprocess.run(["ip", "netns", "delete", serve.namespace(two).name], check=True)
+    serve.inside("ip", "netns", "delete", serve.namespace(two).name)
     until(lambda: serve.namespace(two).exists(), timeout=10)
     until(lambda: serve.exec(two, "hostname", check=False).returncode == 0, timeout=10)
     # The machine that lost its name is not left over beside the new one.
@@ -282,7 +284,7 @@ def test_an_unmounted_namespace_of_an_instance_is_made_anew(serve, ec2, healthy)
 def test_the_namespaces_of_fabric_and_services_are_made_anew(serve, healthy):
     one, _, ip = healthy
     for name in ("services", "fabric"):
-        subprocess.run(["ip", "netns", "delete", f"rw-{serve.name}-{name}"], check=True)
+        serve.inside("ip", "netns", "delete", f"rw-{serve.name}-{name}")
         until(lambda: (serve.namespace(one).parent / f"rw-{serve.name}-{name}").exists(), timeout=10)
         until(lambda: serve.pings(one, ip), timeout=10)
     fetch = ["curl", "-sS", "-m", "1", "-f", "http://169.254.169.254/latest/meta-data/instance-id"]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 import pytest
 from conftest import LABS
@@ -324,11 +323,9 @@ OF_LINKS = {
 }
 
 
-def parameters(namespace):
+def parameters(lab, namespace):
     script = "cd /proc/sys/net && grep -rs . ipv4/ip_forward ipv4/icmp_* ipv4/conf ipv6/conf"
-    out = subprocess.run(
-        ["ip", "netns", "exec", namespace, "bash", "-c", script], capture_output=True, text=True
-    ).stdout
+    out = lab.inside("ip", "netns", "exec", namespace, "bash", "-c", script, check=False).stdout
     return dict(line.split(":", 1) for line in out.splitlines())
 
 
@@ -339,7 +336,7 @@ def test_every_namespace_has_its_parameters_set(lab):
     machines |= {instance["name"]: instance["machine"]["namespace"] for instance in status["instances"]}
     others = {name: f"rw-{lab.name}-{name}" for name in ("fabric", "segments", "services")}
     for name, namespace in (machines | others).items():
-        found = parameters(namespace)
+        found = parameters(lab, namespace)
         assert found["ipv4/ip_forward"] == ("1" if name in forwarding else "0"), name
         assert found["ipv4/icmp_ratelimit"] == "0", name
         links = {path.split("/")[2] for path in found if path.startswith("ipv4/conf/")}
@@ -355,8 +352,7 @@ def test_every_namespace_has_its_parameters_set(lab):
 
 def test_the_fabric_has_no_addresses(lab):
     for name in ("fabric", "segments"):
-        command = ["ip", "-n", f"rw-{lab.name}-{name}", "-j", "addr"]
-        links = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        links = json.loads(lab.inside("ip", "-n", f"rw-{lab.name}-{name}", "-j", "addr").stdout)
         assert [link["ifname"] for link in links if link["addr_info"]] in ([], ["lo"])
 
 

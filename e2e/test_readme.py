@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 
+import pytest
 from conftest import RINGWALL, ROOT, assert_nothing_left
 
 # It is what runs this.
@@ -14,6 +16,7 @@ def blocks():
     return re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 
 
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs a Rust toolchain: ./demo builds")
 def test_every_block_works(tmp_path):
     (tmp_path / "ringwall").symlink_to(RINGWALL)
     # The README's commands name no lab, so no other may be up.

@@ -133,7 +133,8 @@ drop_reasons! {
     GatewayUnresolved = "GatewayUnresolved",
     /// There is no uplink to the internet.
     NoUplink = "NoUplink",
-    /// The frame on the internet segment is for somebody else.
+    /// The frame on the internet segment is for somebody else: its bridge floods what is for an address that it has not
+    /// learnt.
     NotForUs = "NotForUs",
     /// An ICMP error that does not quote a packet, or not a well-formed one.
     BadQuote = "BadQuote",

@@ -106,6 +106,16 @@ pub fn find(dir: &Path) -> Option<Pid> {
     (Namespaces::of(pid) == Some(record.namespaces)).then_some(pid)
 }
 
+/// Whether the caller is in the namespaces of some holder.
+pub fn is_inside() -> bool {
+    Path::new(MACHINES_RUN).is_dir()
+}
+
+/// Whether the caller is in the namespaces that are those of `dir`.
+pub fn holds_us(dir: &Path) -> bool {
+    read(dir).is_some_and(|record| Namespaces::of(getpid()) == Some(record.namespaces))
+}
+
 /// Starts a holder with new namespaces: the hidden subcommand `holder DIR` of the calling program, see [`main`]. Not
 /// to be called while [`find`] finds one.
 ///

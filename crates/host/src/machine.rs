@@ -145,6 +145,9 @@ pub fn start(spec: &MachineSpec, lock: Option<BorrowedFd<'_>>) -> Result<(), Mac
         Some(MachineStatus::Failed { message }) => message,
         _ => "its first stage failed".to_owned(),
     };
+    // Whoever looks later shall see it too.
+    let failed = MachineStatus::Failed { message: message.clone() };
+    state.write_status(&failed).map_err(at(&spec.state_dir.join(record::STATUS)))?;
     Err(MachineError::Init { name: spec.name.clone(), message, status: exit, console: console_path })
 }
 

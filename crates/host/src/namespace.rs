@@ -219,6 +219,12 @@ impl Namespace {
     }
 }
 
+/// Whether there is a file of this name, pinned or not: a crash leaves one between its making and the mount on it, and
+/// between the unmounting and its removal.
+pub(crate) fn is_left(name: &str) -> bool {
+    pin_path(name).is_ok_and(|path| path.exists())
+}
+
 /// What of [`DIRECTORY`] is for us to remove in the end: it was made by us (this lab or another one), or
 /// [`Namespace::create`] would make it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

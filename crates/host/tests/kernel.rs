@@ -397,6 +397,24 @@ fn a_pin_without_a_mount_is_what_a_crash_leaves() {
 }
 
 #[test]
+fn a_pin_without_a_mount_goes_when_nobody_plans_it_any_more() {
+    let lab = Lab::new();
+    let name = lab.name("guest");
+    run(&lab.plan(), &mut lab.linux());
+    Namespace::delete(&name).unwrap();
+    let pin = Path::new(namespace::DIRECTORY).join(&name);
+    fs::write(&pin, "").unwrap();
+    let mut smaller = lab.plan();
+    smaller.namespaces.remove(&name);
+    smaller.veths.pop();
+    smaller.namespaces.get_mut(&lab.name("router")).unwrap().addresses.pop_last();
+    run(&smaller, &mut lab.linux());
+    assert!(!pin.exists());
+    assert_eq!(run(&smaller, &mut lab.linux()).1, []);
+    lab.tear_down();
+}
+
+#[test]
 fn ip_netns_sees_ours_and_we_survive_its_deeds() {
     let lab = Lab::new();
     run(&lab.plan(), &mut lab.linux());

@@ -118,6 +118,7 @@ impl Region {
                 done(self.modify_instance_metadata_options(instance, hop_limit, tokens_required)?)
             }
             Change::SetInstanceState { instance, state } => done(self.set_instance_state(instance, state)?),
+            Change::FailInstance { instance, time } => done(self.fail_instance(instance, time)?),
             Change::ForgetInstance { instance } => done(self.forget_instance(instance)?),
             Change::CreateTags { resources, tags } => done(self.create_tags(&resources, &tags)?),
             Change::DeleteTags { resources, tags } => done(self.delete_tags(&resources, &tags)?),

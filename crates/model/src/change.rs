@@ -362,6 +362,14 @@ pub enum Change {
         /// Its state from now on.
         state: InstanceState,
     },
+    /// An instance's machine could not be started. One that is pending is terminated, or stopped if it has run before;
+    /// one that is running stays so, and its status checks fail until it is said to run again.
+    FailInstance {
+        /// The instance.
+        instance: InstanceId,
+        /// When, in seconds since 1970.
+        time: u64,
+    },
     /// Takes a terminated instance out of sight.
     ForgetInstance {
         /// The instance.

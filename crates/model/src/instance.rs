@@ -38,6 +38,12 @@ pub struct Instance {
     pub state_reason: Option<StateReason>,
     /// When it was last asked to be launched, started, stopped or terminated, in seconds since 1970.
     pub state_time: u64,
+    /// Whether its machine has ever run: one that has may be started again.
+    #[serde(default)]
+    pub has_run: bool,
+    /// Since when its machine does not run although it should, in seconds since 1970.
+    #[serde(default)]
+    pub impaired_since: Option<u64>,
     /// How often its machine was asked to restart.
     pub reboots: u64,
     /// The client token of its launch, if there was one.

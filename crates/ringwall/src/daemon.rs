@@ -77,8 +77,6 @@ enum DaemonError {
     Thread(io::Error),
     #[error(transparent)]
     Random(#[from] RandomError),
-    #[error("the machines did not start in time")]
-    Late,
 }
 
 /// The machine gives no random numbers.
@@ -107,7 +105,10 @@ struct Shared {
 struct Stage {
     /// What was done on the way up, in order.
     progress: Vec<String>,
-    end: Option<Result<Arc<Cloud>, String>>,
+    /// Once it answers, whatever its machines do.
+    cloud: Option<Arc<Cloud>>,
+    /// Once nothing more is to be waited for.
+    end: Option<Result<(), String>>,
     stop: bool,
 }
 
@@ -171,7 +172,8 @@ fn live(
     let fresh = !dir.deployment().exists();
     match lab(&dir).and_then(|lab| rise(&dir, lab, lock, listener, start, &|words| shared.progress(words))) {
         Ok(daemon) => {
-            shared.end(Ok(Arc::clone(&daemon.cloud)));
+            shared.up(&daemon.cloud);
+            shared.end(await_machines(&daemon.cloud, &shared));
             shared.wait_for_stop(None);
             daemon.end(&shared);
             undo_uplink(&dir);
@@ -225,8 +227,10 @@ fn rise(
         watch,
         compiled: 0,
         remade: Default::default(),
+        started: Default::default(),
         servers: Servers::default(),
         terminated: Default::default(),
+        due: Default::default(),
         way_out: uplink.map(uplink::Way::new),
     };
     progress(format!("cloud: {} resources in {key}", cloud.deployment.physical.len()));
@@ -234,15 +238,6 @@ fn rise(
     // The first round makes the namespaces that everything else stands in.
     agent.round()?;
     progress(format!("network: {} ports", cloud.now().ports.len()));
-
-    let deadline = Instant::now() + BOOT;
-    while !agent.round()? {
-        if Instant::now() > deadline {
-            return Err(DaemonError::Late);
-        }
-        std::thread::sleep(GLANCE);
-    }
-    progress("machines: all running".to_owned());
 
     let api = Api::new(Arc::clone(&cloud.store), settings(&cloud.lab, credentials));
     let address =
@@ -255,11 +250,32 @@ fn rise(
     Ok(Daemon { cloud, agent, _api: api })
 }
 
+/// Waits until every machine runs or has failed, which holds up nothing else.
+fn await_machines(cloud: &Cloud, shared: &Shared) -> Result<(), String> {
+    let deadline = Instant::now() + BOOT;
+    loop {
+        let machines = cloud.machines();
+        if !machines.coming {
+            if machines.trouble.is_empty() {
+                shared.progress("machines: all running".to_owned());
+                return Ok(());
+            }
+            return Err(machines.trouble.join("; "));
+        }
+        if Instant::now() > deadline {
+            return Err("the machines did not start in time".to_owned());
+        }
+        if shared.wait_for_stop(Some(GLANCE)) {
+            return Err("it was told to stop".to_owned());
+        }
+    }
+}
+
 impl Daemon {
     /// Ends in order: when nobody holds the store any more it folds its log into snapshots.
     fn end(self, shared: &Shared) {
         self.cloud.stop();
-        shared.stage().end = None;
+        shared.stage().cloud = None;
         if self.agent.join().is_err() {
             tracing::error!("the agent has panicked");
         }
@@ -367,7 +383,11 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn end(&self, end: Result<Arc<Cloud>, String>) {
+    fn up(&self, cloud: &Arc<Cloud>) {
+        self.stage().cloud = Some(Arc::clone(cloud));
+    }
+
+    fn end(&self, end: Result<(), String>) {
         self.stage().end = Some(end);
         self.changed.notify_all();
     }
@@ -377,24 +397,30 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until somebody says stop, or for as long as given.
-    fn wait_for_stop(&self, patience: Option<Duration>) {
+    /// Waits until somebody says stop, or for as long as given; says whether somebody did.
+    fn wait_for_stop(&self, patience: Option<Duration>) -> bool {
         let stage = self.stage();
-        match patience {
-            None => drop(self.changed.wait_while(stage, |stage| !stage.stop)),
-            Some(patience) => drop(self.changed.wait_timeout_while(stage, patience, |stage| !stage.stop)),
-        }
+        let stage = match patience {
+            None => {
+                self.changed.wait_while(stage, |stage| !stage.stop).unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(patience) => {
+                let waited = self.changed.wait_timeout_while(stage, patience, |stage| !stage.stop);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        stage.stop
     }
 
     /// Waits for more progress than `seen` lines or for the end; returns the new lines and the end.
-    fn follow(&self, seen: usize) -> (Vec<String>, Option<Result<Arc<Cloud>, String>>) {
+    fn follow(&self, seen: usize) -> (Vec<String>, Option<Result<(), String>>) {
         let quiet = |stage: &mut Stage| stage.progress.len() == seen && stage.end.is_none();
         let stage = self.changed.wait_while(self.stage(), quiet).unwrap_or_else(PoisonError::into_inner);
         (stage.progress[seen..].to_vec(), stage.end.clone())
     }
 
     fn cloud(&self) -> Option<Arc<Cloud>> {
-        self.stage().end.as_ref().and_then(|end| end.as_ref().ok()).cloned()
+        self.stage().cloud.clone()
     }
 
     /// A thread that panicked leaves whole lines and a whole end behind.

@@ -71,12 +71,12 @@ pub(crate) enum LabCommand {
         /// Print it as JSON.
         #[arg(long)]
         json: bool,
-        /// The lab; needed only if several are up.
+        /// The lab, by its name or its state directory; needed only if several are up.
         name: Option<String>,
     },
     /// Take a lab down: every link, namespace, mount, process and file it made.
     Down {
-        /// The lab; needed only if several are up.
+        /// The lab, by its name or its state directory; needed only if several are up.
         name: Option<String>,
     },
 }
@@ -162,7 +162,7 @@ impl FromStr for UplinkFlag {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecFlags {
-    /// The lab; needed only if several are up.
+    /// The lab, by its name or its state directory; needed only if several are up.
     #[arg(long)]
     pub(crate) lab: Option<String>,
     /// An instance's id or Name tag, or a lab host's name.
@@ -174,7 +174,7 @@ pub(crate) struct ExecFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct EnterFlags {
-    /// The lab; needed only if several are up.
+    /// The lab, by its name or its state directory; needed only if several are up.
     #[arg(long)]
     pub(crate) lab: Option<String>,
     /// A command and its arguments, instead of a shell.
@@ -184,7 +184,7 @@ pub(crate) struct EnterFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainFlags {
-    /// The lab; needed only if several are up.
+    /// The lab, by its name or its state directory; needed only if several are up.
     #[arg(long)]
     pub(crate) lab: Option<String>,
     /// Print the answer as JSON.

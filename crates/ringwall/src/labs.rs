@@ -1,5 +1,7 @@
 //! Where labs keep their state on this machine, which labs there are, and how to get at their namespaces.
 
+mod register;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -42,22 +44,33 @@ pub(crate) struct LabDir {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FindError {
     /// Nothing is up.
-    #[error("no lab is up")]
+    #[error("no lab is up{}", roots())]
     None,
     /// No lab of that name.
-    #[error("no lab `{name}` is up; {}", if known.is_empty() { "none is".to_owned() } else { format!("there is {}", known.join(", ")) })]
+    #[error("no lab `{name}` is up; {}{}", if known.is_empty() { "none is".to_owned() } else { format!("there is {}", known.join(", ")) }, roots())]
     Unknown {
         /// As asked.
         name: String,
         /// Those that are.
         known: Vec<String>,
     },
+    /// No lab's directory.
+    #[error("no lab keeps its state in {}", .0.display())]
+    NoState(PathBuf),
     /// There is no place for an ordinary user's labs.
     #[error("there is no place for labs: neither XDG_STATE_HOME nor HOME names a directory")]
     Homeless,
     /// Several are up.
     #[error("several labs are up, name one of them: {}", .0.join(", "))]
     Ambiguous(Vec<String>),
+    /// Several of that name are up.
+    #[error("several labs are called `{name}`, name one of them by its directory: {}", shown(directories))]
+    Namesakes {
+        /// As asked.
+        name: String,
+        /// Theirs.
+        directories: Vec<PathBuf>,
+    },
 }
 
 /// The lab's namespaces, which nobody else makes or ends meanwhile.
@@ -78,16 +91,49 @@ impl LabDir {
         Ok(LabDir { name: name.to_owned(), path: labs()?.join(name) })
     }
 
-    /// The lab called `name`, or the only one there is.
+    /// The lab called `name`, or that of the directory `name` if it has a slash, or the only one there is.
     pub(crate) fn find(name: Option<&str>) -> Result<LabDir, FindError> {
-        let known = known(&labs()?);
-        match (name, known.as_slice()) {
-            (Some(name), _) if known.iter().any(|lab| lab == name) => LabDir::named(name),
-            (Some(name), _) => Err(FindError::Unknown { name: name.to_owned(), known }),
-            (None, []) => Err(FindError::None),
-            (None, [only]) => LabDir::named(only),
-            (None, _) => Err(FindError::Ambiguous(known)),
+        let mut known = register::known(&labs()?);
+        let called = |lab: &LabDir| match name {
+            None => true,
+            Some(path) if path.contains('/') => register::same(&lab.path, Path::new(path)),
+            Some(name) => lab.name == name,
+        };
+        let mut found: Vec<_> = known.extract_if(.., |lab| called(lab)).collect();
+        match (name, found.len()) {
+            (_, 1) => Ok(found.remove(0)),
+            (None, 0) => Err(FindError::None),
+            (Some(path), 0) if path.contains('/') => Err(FindError::NoState(path.into())),
+            (Some(name), 0) => Err(FindError::Unknown { name: name.to_owned(), known: names(&known) }),
+            (None, _) => Err(FindError::Ambiguous(names(&found))),
+            (Some(name), _) => {
+                let directories = found.into_iter().map(|lab| lab.path).collect();
+                Err(FindError::Namesakes { name: name.to_owned(), directories })
+            }
         }
+    }
+
+    /// Another lab of the same name, where there can be only one: all of root's share the machine's namespaces.
+    pub(crate) fn namesake(&self) -> Result<Option<LabDir>, FindError> {
+        if !geteuid().is_root() || holder::is_inside() {
+            return Ok(None);
+        }
+        let mut known = register::known(&labs()?).into_iter();
+        Ok(known.find(|lab| lab.name == self.name && !register::same(&lab.path, &self.path)))
+    }
+
+    /// Lets the lab be found by its name, wherever its directory is.
+    pub(crate) fn register(&self) -> Result<(), Failure> {
+        let labs = labs()?;
+        let above = LabDir { name: String::new(), path: labs.clone() };
+        above.create()?;
+        register::add(&labs, self).map_err(Failure::file(&labs))
+    }
+
+    /// Whether the directory may become, or is, a lab's: it is not there yet, or empty, or has been one.
+    pub(crate) fn is_free(&self) -> bool {
+        let own = [LOCK, holder::FILE_NAME].iter().any(|name| self.path.join(name).exists());
+        own || std::fs::read_dir(&self.path).map_or(true, |mut entries| entries.next().is_none())
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -119,6 +165,14 @@ impl LabDir {
         self.path.join("deployment.json")
     }
 
+    /// From inside one lab's namespaces no other lab's can be entered.
+    pub(crate) fn check_inside(&self) -> Result<(), Failure> {
+        match holder::is_inside() && !holder::holds_us(&self.path) {
+            true => Err(Failure::Inside(self.name.clone())),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the directory and everything above it, for its owner's eyes only.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         let mut builder = std::fs::DirBuilder::new();
@@ -130,6 +184,7 @@ impl LabDir {
     ///
     /// While the answer is held, nobody else makes or ends these namespaces.
     pub(crate) fn enter(&self, or_make: bool) -> Result<Option<Gate>, Failure> {
+        self.check_inside()?;
         if geteuid().is_root() {
             return Ok(None);
         }
@@ -243,7 +298,9 @@ impl LabDir {
         let _gate = self.gate()?;
         holder::end(&self.path)?;
         std::fs::remove_dir_all(&self.path).map_err(Failure::file(&self.path))?;
-        for above in self.path.ancestors().skip(1).take(2) {
+        let labs = labs()?;
+        register::forget(&labs, self);
+        for above in labs.ancestors().take(2) {
             // Another lab may stand there.
             if std::fs::remove_dir(above).is_err() {
                 break;
@@ -316,9 +373,9 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
-/// The directory of the user's labs.
+/// The directory of the user's labs. In a shell inside a lab the user is root, and has the same labs as outside.
 fn labs() -> Result<PathBuf, FindError> {
-    if geteuid().is_root() {
+    if geteuid().is_root() && !holder::is_inside() {
         return Ok(PathBuf::from(LABS));
     }
     // A relative path is to be ignored, says the specification.
@@ -328,9 +385,22 @@ fn labs() -> Result<PathBuf, FindError> {
     state.map(|state| state.join(USER_LABS)).ok_or(FindError::Homeless)
 }
 
-fn known(labs: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(labs).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
+/// What an ordinary user who looks for a lab should know: root's labs are not theirs.
+fn roots() -> &'static str {
+    let above = Path::new(LABS).parent();
+    if !geteuid().is_root() && above.is_some_and(Path::exists) {
+        return "; root has labs on this machine, which root alone sees: sudo ringwall lab status";
+    }
+    ""
+}
+
+/// What labs are called by somebody who has to choose: those of one name by their directories.
+fn names(labs: &[LabDir]) -> Vec<String> {
+    let alone = |lab: &LabDir| labs.iter().filter(|other| other.name == lab.name).count() == 1;
+    let name = |lab: &LabDir| if alone(lab) { lab.name.clone() } else { lab.path.display().to_string() };
+    labs.iter().map(name).collect()
+}
+
+fn shown(directories: &[PathBuf]) -> String {
+    directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -69,6 +69,20 @@ pub(crate) enum Failure {
     /// An ordinary user's namespaces are gone, or cannot be reached any more.
     #[error("the namespaces of lab `{0}` are gone; bring it up anew, or end it: ringwall lab down {0}")]
     NoNamespaces(String),
+    /// The command was called inside another lab's namespaces.
+    #[error("lab `{0}` cannot be reached from this shell, which is inside another one: leave it first")]
+    Inside(String),
+    /// Another cloud of this name is up, with its state elsewhere.
+    #[error("a cloud `{name}` is up already, with its state in {}; end it first: ringwall lab down {name}", path.display())]
+    Namesake {
+        /// The cloud.
+        name: String,
+        /// Its state directory.
+        path: std::path::PathBuf,
+    },
+    /// The state directory is something else's.
+    #[error("{} is not empty, and what is in it is not a cloud's: name a directory of its own", .0.display())]
+    NotAState(std::path::PathBuf),
     /// Another lab of this name is up.
     #[error("lab `{name}` is up already, made from {from}; end it first: ringwall lab down {name}")]
     OtherLab {

@@ -21,7 +21,7 @@ pub(crate) struct Acl {
 impl Acl {
     pub(crate) fn compile(acl: &NetworkAcl) -> Acl {
         let ordered = |entries: &BTreeMap<u16, AclEntry>| {
-            entries.iter().map(|(&number, entry)| (number, entry.clone())).collect()
+            entries.iter().map(|(&number, entry)| (number, *entry)).collect()
         };
         Acl { id: acl.id, ingress: ordered(&acl.ingress), egress: ordered(&acl.egress) }
     }

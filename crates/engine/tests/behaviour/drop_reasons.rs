@@ -97,8 +97,9 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
             plain(&network, lone.port, lone.by_router(udp(lone.ip, OFFICE)))
         }
         DropReason::Blackhole => {
-            let state = InstanceState::Stopped;
-            network.cloud.apply(Change::SetInstanceState { instance: nat.instance, state });
+            for state in [InstanceState::Running, InstanceState::Stopped] {
+                network.cloud.apply(Change::SetInstanceState { instance: nat.instance, state });
+            }
             plain(&network, test.port, test.by_router(to_office))
         }
         DropReason::RouteLeadsBack => {
@@ -130,7 +131,8 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
             plain(&network, nat.port, nat.by_router(outward))
         }
         DropReason::NotForUs => {
-            let frame = from_office(udp(OFFICE, NAT_PUBLIC)).with_macs(UPLINK_MAC, Mac::BROADCAST);
+            let frame =
+                from_office(udp(OFFICE, NAT_PUBLIC)).with_macs(UPLINK_MAC, Mac([0x0a, 0, 0, 0, 0, 9]));
             plain(&network, UPLINK, frame)
         }
         DropReason::BadQuote => {

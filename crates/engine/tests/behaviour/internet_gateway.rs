@@ -1,9 +1,11 @@
 //! The internet gateway: one private address for one public, both ways, checksums kept.
 
 use engine::DropReason;
-use wire::{TcpFlags, build};
+use wire::{Mac, TcpFlags, build};
 
-use crate::lab::{NAT_PUBLIC, OFFICE, Reference, UPLINK, WEB_PUBLIC, from_office, ip, to_office, udp};
+use crate::lab::{
+    NAT_PUBLIC, OFFICE, Reference, UPLINK, UPLINK_MAC, WEB_PUBLIC, from_office, ip, to_office, udp,
+};
 
 #[test]
 fn out_and_back() {
@@ -101,4 +103,19 @@ fn an_address_moves_to_another_interface() {
     lab.engine.load(other.cloud.tables(2));
     assert_eq!(lab.connections(), 0, "what left its port took its connections along");
     assert_eq!(lab.dropped(UPLINK, request), DropReason::NoPort);
+}
+
+#[test]
+fn what_the_internet_segment_carries_to_everybody_is_called_so() {
+    let mut lab = Reference::new().lab();
+    let all = "255.255.255.255";
+    for (to, mac, reason) in [
+        (all, Mac::BROADCAST, DropReason::Broadcast),
+        ("224.0.0.1", Mac([1, 0, 0x5e, 0, 0, 1]), DropReason::Multicast),
+        ("203.0.113.13", Mac::BROADCAST, DropReason::Broadcast),
+        ("203.0.113.13", Mac([0x0a, 0, 0, 0, 0, 9]), DropReason::NotForUs),
+    ] {
+        let frame = from_office(udp(OFFICE, ip(to))).with_macs(UPLINK_MAC, mac);
+        assert_eq!(lab.dropped(UPLINK, frame), reason, "{to} {mac}");
+    }
 }

@@ -80,8 +80,9 @@ fn the_longest_prefix_wins() {
 #[test]
 fn a_route_to_a_stopped_instance_is_a_black_hole() {
     let mut network = Reference::new();
-    let stop = Change::SetInstanceState { instance: network.nat.instance, state: InstanceState::Stopped };
-    network.cloud.apply(stop);
+    for state in [InstanceState::Running, InstanceState::Stopped] {
+        network.cloud.apply(Change::SetInstanceState { instance: network.nat.instance, state });
+    }
     let mut lab = network.lab();
     let frame = network.test.by_router(udp(network.test.ip, OFFICE));
     assert_eq!(lab.dropped(network.test.port, frame), DropReason::Blackhole);

@@ -178,7 +178,7 @@ impl Kernel for Linux {
         let mut observed = Observed::default();
         let listed: Vec<String> = self.ledger.made().iter().filter_map(namespace_name).collect();
         for name in listed.into_iter().filter(|name| !plan.namespaces.contains_key(name)) {
-            if self.enter(&name)? {
+            if self.enter(&name)? || namespace::is_left(&name) {
                 observed.strays.insert(name);
             }
         }

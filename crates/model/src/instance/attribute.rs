@@ -114,7 +114,9 @@ mod tests {
                 ("IncorrectInstanceState", Fault::InstanceNotStopped(instance))
             );
         }
-        network.apply(Change::SetInstanceState { instance, state: InstanceState::Stopped });
+        for state in [InstanceState::Running, InstanceState::Stopped] {
+            network.apply(Change::SetInstanceState { instance, state });
+        }
         for attribute in quiet {
             network.apply(modify(attribute));
         }

@@ -136,6 +136,8 @@ impl Region {
                 state: InstanceState::Pending,
                 state_reason: None,
                 state_time: launch.time,
+                has_run: false,
+                impaired_since: None,
                 reboots: 0,
                 client_token: launch.client_token.clone(),
                 interfaces: interfaces

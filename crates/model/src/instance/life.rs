@@ -61,11 +61,11 @@ impl Region {
         use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
         let instance = self.instance_mut(id)?;
         let reason = match (instance.state, state) {
-            (Running, Running) | (Stopped, Stopped) | (Terminated, Terminated) => return Ok(()),
-            (Pending, Running) => None,
+            (Stopped, Stopped) | (Terminated, Terminated) => return Ok(()),
+            // Also one that was impaired.
+            (Pending | Running, Running) => None,
             (Stopping, Stopped) | (ShuttingDown, Terminated) => instance.state_reason,
             (Running, Stopped) => Some(StateReason::InstanceInitiatedShutdown),
-            (Pending, Stopped | Terminated) => Some(StateReason::InternalError),
             (_, Running) => return Err(incorrect(id, "running")),
             (_, Stopped) => return Err(incorrect(id, "stopped")),
             (_, Terminated) => return Err(incorrect(id, "terminated")),
@@ -74,10 +74,31 @@ impl Region {
         };
 
         instance.turn(state, reason, instance.state_time);
+        instance.has_run |= state == Running;
         match state {
             Stopped => self.release_public_addresses(id),
             Terminated => self.release_interfaces(id),
             _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn fail_instance(&mut self, id: InstanceId, time: u64) -> Result<(), Fault> {
+        let instance = self.instance_mut(id)?;
+        let error = Some(StateReason::InternalError);
+        match instance.state {
+            InstanceState::Pending if instance.has_run => {
+                instance.turn(InstanceState::Stopped, error, time);
+                self.release_public_addresses(id);
+            }
+            InstanceState::Pending => {
+                instance.turn(InstanceState::Terminated, error, time);
+                self.release_interfaces(id);
+            }
+            InstanceState::Running => {
+                instance.impaired_since.get_or_insert(time);
+            }
+            _ => return Err(incorrect(id, "running")),
         }
         Ok(())
     }
@@ -114,6 +135,7 @@ impl Region {
 impl Instance {
     fn turn(&mut self, state: InstanceState, reason: Option<StateReason>, time: u64) {
         (self.state, self.state_reason, self.state_time) = (state, reason, time);
+        self.impaired_since = None;
     }
 }
 
@@ -186,16 +208,43 @@ mod tests {
 
     #[test]
     fn machines_fail() {
+        use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
         let mut network = Network::new();
-        let ((stillborn, _), (dead, _)) = (network.instance(), network.instance());
-        network.apply(set(stillborn, InstanceState::Terminated));
-        network.apply(set(dead, InstanceState::Running));
-        network.apply(set(dead, InstanceState::Stopped));
-        let reason = |id| network.region.instances()[&id].state_reason.unwrap().code();
-        assert_eq!(reason(stillborn), "Server.InternalError");
-        assert_eq!(reason(dead), "Client.InstanceInitiatedShutdown");
-        for asked in [InstanceState::Pending, InstanceState::Stopping, InstanceState::ShuttingDown] {
-            assert_eq!(network.refused(set(dead, asked)).code(), "IncorrectInstanceState");
+        let ((stillborn, _), (instance, _)) = (network.instance(), network.instance());
+        let fail = |instance, time| Change::FailInstance { instance, time };
+        let shown = |network: &Network, id| {
+            let instance = &network.region.instances()[&id];
+            let reason = instance.state_reason.map(StateReason::code);
+            (instance.state, reason, instance.state_time, instance.impaired_since)
+        };
+        network.apply(fail(stillborn, 5));
+        assert_eq!(shown(&network, stillborn), (Terminated, Some("Server.InternalError"), 5, None));
+        assert_eq!(network.region.instances()[&stillborn].interfaces, []);
+        assert_eq!(network.refused(fail(stillborn, 6)).code(), "IncorrectInstanceState");
+
+        // One that has run is impaired, since the first failure, until it runs.
+        network.apply(set(instance, Running));
+        network.apply(fail(instance, 7));
+        network.apply(fail(instance, 8));
+        assert_eq!(shown(&network, instance), (Running, None, 0, Some(7)));
+        network.apply(set(instance, Running));
+        assert_eq!(shown(&network, instance), (Running, None, 0, None));
+        network.apply(fail(instance, 9));
+        network.apply(Change::StopInstance { instance, time: 10 });
+        assert_eq!(shown(&network, instance).3, None);
+        assert_eq!(network.refused(fail(instance, 11)).code(), "IncorrectInstanceState");
+        network.apply(set(instance, Stopped));
+        // And it can be started again.
+        network.apply(Change::StartInstance { instance, time: 12 });
+        network.apply(fail(instance, 13));
+        assert_eq!(shown(&network, instance), (Stopped, Some("Server.InternalError"), 13, None));
+
+        network.apply(Change::StartInstance { instance, time: 14 });
+        network.apply(set(instance, Running));
+        network.apply(set(instance, Stopped));
+        assert_eq!(shown(&network, instance).1, Some("Client.InstanceInitiatedShutdown"));
+        for asked in [Pending, Stopping, ShuttingDown] {
+            assert_eq!(network.refused(set(instance, asked)).code(), "IncorrectInstanceState");
         }
     }
 

@@ -210,6 +210,8 @@ mod tests {
             panic!()
         };
         let instance = instances[0];
+        network.apply(Change::SetInstanceState { instance, state: InstanceState::Running });
+        network.apply(Change::StopInstance { instance, time: 0 });
         network.apply(Change::SetInstanceState { instance, state: InstanceState::Stopped });
         let turn = |to: &str| Change::ModifyInstanceAttribute {
             instance,

@@ -18,16 +18,16 @@ pub(crate) const FIRST: [Step; 7] = [
     (15, [1, 0, 0, 1]),
     (15, [2, 0, 0, 1]),
     (15, [3, 0, 0, 1]),
-    (63, [1, 4, 20, 2]),
-    (63, [1, 1, 20, 2]),
-    (75, [1, 0, 0, 0]),
-    (75, [2, 0, 0, 0]),
+    (163, [1, 4, 20, 2]),
+    (163, [1, 1, 20, 2]),
+    (175, [1, 0, 0, 0]),
+    (175, [2, 0, 0, 0]),
 ];
 
 pub(crate) fn change(region: &Region, step: Step) -> Change {
     match step.0 {
-        63..=78 => nat(region, step),
-        79..=86 => acl(region, step),
+        163..=178 => nat(region, step),
+        179..=186 => acl(region, step),
         _ => peering(region, step),
     }
 }
@@ -37,7 +37,7 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
     let there = region.nat_gateways().get(&gateway);
     let time = u64::from(d) * 100;
     match kind {
-        63..=65 => Change::CreateNatGateway(NewNatGateway {
+        163..=165 => Change::CreateNatGateway(NewNatGateway {
             connectivity: if b & 1 == 0 { Connectivity::Public } else { Connectivity::Private },
             allocations: match b % 8 {
                 0 => vec![one(region.addresses(), c, ALLOCATION); 2],
@@ -56,8 +56,8 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             },
             ..NewNatGateway::new(one(region.subnets(), a, SUBNET))
         }),
-        66 => Change::DeleteNatGateway { gateway, time },
-        67 | 68 => Change::AssociateNatGatewayAddress {
+        166 => Change::DeleteNatGateway { gateway, time },
+        167 | 168 => Change::AssociateNatGatewayAddress {
             gateway,
             allocations: if b % 8 == 0 {
                 vec![one(region.addresses(), c, ALLOCATION)]
@@ -66,7 +66,7 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             },
             private_ips: Vec::new(),
         },
-        69 | 70 => Change::DisassociateNatGatewayAddress {
+        169 | 170 => Change::DisassociateNatGatewayAddress {
             gateway,
             associations: there
                 .into_iter()
@@ -76,14 +76,14 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             max_drain: u32::from(c) * 16,
             time,
         },
-        71 => Change::AssignPrivateNatGatewayAddress {
+        171 => Change::AssignPrivateNatGatewayAddress {
             gateway,
             addresses: match b % 4 {
                 0 => SecondaryAddresses::These(vec![Ipv4Addr::new(10, 2, c, d)]),
                 _ => SecondaryAddresses::Count(u32::from(c % 5)),
             },
         },
-        72 => Change::UnassignPrivateNatGatewayAddress {
+        172 => Change::UnassignPrivateNatGatewayAddress {
             gateway,
             addresses: there
                 .into_iter()
@@ -93,11 +93,11 @@ fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             max_drain: u32::from(c) * 16,
             time,
         },
-        73 => Change::EndNatGatewayDrain {
+        173 => Change::EndNatGatewayDrain {
             gateway,
             time: there.and_then(NatGateway::next_drain_end).unwrap_or(time),
         },
-        74 => Change::ForgetNatGateway { gateway },
+        174 => Change::ForgetNatGateway { gateway },
         _ => Change::SetNatGatewayState {
             gateway,
             state: match there.map(|gateway| gateway.state) {
@@ -135,16 +135,16 @@ fn acl(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
         allow: b & 16 == 0,
     };
     match kind {
-        79 => Change::CreateNetworkAcl { vpc: one(region.vpcs(), a, VPC), tags: Tags::new() },
-        80 => Change::DeleteNetworkAcl { acl },
-        81..=83 => Change::CreateNetworkAclEntry { acl, direction, number, entry },
-        84 => Change::ReplaceNetworkAclEntry {
+        179 => Change::CreateNetworkAcl { vpc: one(region.vpcs(), a, VPC), tags: Tags::new() },
+        180 => Change::DeleteNetworkAcl { acl },
+        181..=183 => Change::CreateNetworkAclEntry { acl, direction, number, entry },
+        184 => Change::ReplaceNetworkAclEntry {
             acl,
             direction,
             number: if d & 8 == 0 { 100 } else { number },
             entry,
         },
-        85 => Change::DeleteNetworkAclEntry { acl, direction, number: if d & 8 == 0 { 100 } else { number } },
+        185 => Change::DeleteNetworkAclEntry { acl, direction, number: if d & 8 == 0 { 100 } else { number } },
         _ => {
             let association = region.subnets().get(&one(region.subnets(), b, SUBNET));
             let association = association.map(|subnet| subnet.network_acl.id);
@@ -158,18 +158,18 @@ fn peering(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
     let connection = one(region.vpc_peering_connections(), a, PEERING);
     let time = u64::from(c) * if d % 4 == 0 { 10_000 } else { 1 };
     match kind {
-        87 | 88 => Change::CreateVpcPeeringConnection {
+        187 | 188 => Change::CreateVpcPeeringConnection {
             requester: one(region.vpcs(), a, VPC),
             accepter: one(region.vpcs(), b, VPC),
             time: u64::from(c),
             tags: Tags::new(),
         },
-        89 => Change::AcceptVpcPeeringConnection { connection, time },
-        90 => Change::RejectVpcPeeringConnection { connection, time },
-        91 => Change::DeleteVpcPeeringConnection { connection, time },
-        92 if d & 1 == 0 => Change::ExpireVpcPeeringConnection { connection, time },
-        92 => Change::ForgetVpcPeeringConnection { connection },
-        93 if a % 8 == 0 => Change::CreateDefaultVpc,
+        189 => Change::AcceptVpcPeeringConnection { connection, time },
+        190 => Change::RejectVpcPeeringConnection { connection, time },
+        191 => Change::DeleteVpcPeeringConnection { connection, time },
+        192 if d & 1 == 0 => Change::ExpireVpcPeeringConnection { connection, time },
+        192 => Change::ForgetVpcPeeringConnection { connection },
+        193 if a % 8 == 0 => Change::CreateDefaultVpc,
         _ => Change::CreateDefaultSubnet {
             availability_zone: format!("eu-west-1{}", char::from(b'a' + b % 8)),
         },

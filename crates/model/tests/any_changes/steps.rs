@@ -44,7 +44,7 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
         19..=40 => alteration(region, step),
         41..=64 => life(region, step),
         100..=117 => ipv6::change(region, step),
-        _ => gateways::change(region, (step.0 - 100, step.1)),
+        _ => gateways::change(region, step),
     }
 }
 
@@ -280,6 +280,7 @@ fn life(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             hop_limit: (b & 1 == 0).then_some(c % 70),
             tokens_required: (b & 2 == 0).then_some(d & 1 == 0),
         },
+        55 if b & 1 == 0 => Change::FailInstance { instance, time },
         55 => Change::ForgetInstance { instance },
         56 => Change::CreateTags {
             resources: resources(region, a, b),

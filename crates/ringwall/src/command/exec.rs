@@ -37,7 +37,9 @@ fn find<'a>(status: &'a Status, who: &str) -> Result<&'a MachineReport, Failure>
         .instances
         .iter()
         .filter(|instance| {
-            instance.id == who || instance.logical == who || instance.name.as_deref() == Some(who)
+            // A new one may have its name.
+            instance.state != "terminated"
+                && (instance.id == who || instance.logical == who || instance.name.as_deref() == Some(who))
         })
         .map(|instance| (instance.id.clone(), &instance.machine));
     let found: Vec<_> = hosts.chain(instances).collect();

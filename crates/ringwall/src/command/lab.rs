@@ -44,6 +44,10 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
     requirements::check(&lab)?;
 
     let dir = LabDir::named(&lab.name)?;
+    dir.check_inside()?;
+    if let Some(other) = dir.namesake()? {
+        return Err(Failure::Namesake { name: other.name, path: other.path });
+    }
     let file = std::fs::canonicalize(&flags.file).map_err(Failure::file(&flags.file))?;
     let source = source(&lab, &file);
     dir.create()?;

@@ -21,6 +21,13 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
         None => LabDir::named(NAME)?,
         Some(path) => named_by(path)?,
     };
+    dir.check_inside()?;
+    if !dir.is_free() {
+        return Err(Failure::NotAState(dir.path));
+    }
+    if let Some(other) = dir.namesake()? {
+        return Err(Failure::Namesake { name: other.name, path: other.path });
+    }
     let lab = Lab::without_world(&dir.name, flags.pool, flags.pool6);
     let uplink = daemon::uplink::wanted(flags, &lab)?;
     let start = Start { rate: flags.clock_rate, uplink, credentials };
@@ -30,6 +37,7 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     let lock = dir.lock_after_death()?;
     drop(gate);
     let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
+    dir.register()?;
     daemon::serve(dir, lock, lab, listener, start)
 }
 

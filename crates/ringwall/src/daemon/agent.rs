@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use control::store::{CommitError, StoreError, Watch, Woken};
 use engine::{Fabric as Ports, InterfaceKey, PortId, Services, Tables, Uplink};
@@ -21,7 +21,7 @@ use host::step::Step;
 use ipnet::Ipv4Net;
 use lab::world::Member;
 use lab::{plan, programs};
-use model::{Change, Instance, InstanceId, InstanceState, Region, RegionKey};
+use model::{Change, Instance, InstanceId, InstanceState, Region, RegionKey, StateReason, TaggedResource};
 use wire::Mac;
 
 use super::ages::Ages;
@@ -71,8 +71,6 @@ pub(super) enum AgentError {
     Metadata(#[from] services::metadata::ServeError),
     #[error("the metadata service cannot listen: {0}")]
     MetadataAddress(std::io::Error),
-    #[error("machine {name} could not be set up: {message}")]
-    MachineFailed { name: String, message: String },
     #[error("there is no link {0} in the fabric")]
     NoPort(String),
     #[error("the uplink: {0}")]
@@ -100,6 +98,25 @@ pub(super) struct Now {
     pub(super) ports: BTreeMap<String, PortId>,
 }
 
+/// How the machines are that should run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Machines {
+    /// Whether some are on their way.
+    pub(super) coming: bool,
+    /// What is wrong with others, each in one sentence that names it.
+    pub(super) trouble: Vec<String>,
+}
+
+/// How one machine is.
+pub(super) enum Condition {
+    /// As it should be.
+    Settled,
+    /// On its way.
+    Coming,
+    /// It could not be set up.
+    Failed(String),
+}
+
 /// Makes one daemon's machine match.
 pub(super) struct Agent {
     pub(super) cloud: Arc<Cloud>,
@@ -110,9 +127,14 @@ pub(super) struct Agent {
     pub(super) compiled: u64,
     /// The namespaces and names of links that were made, until their machine is told.
     pub(super) remade: BTreeSet<(String, String)>,
+    /// How often each machine was to be rebooted when this agent started it last. One that fails is not tried again
+    /// until it is asked for once more: by a reboot, a stop and a start, or a new daemon.
+    pub(super) started: BTreeMap<String, u64>,
     pub(super) servers: Servers,
     /// How long terminated instances are still to be shown.
     pub(super) terminated: Ages<(RegionKey, InstanceId)>,
+    /// When what time brings to a region's resources comes.
+    pub(super) due: Ages<(RegionKey, TaggedResource, u64)>,
     /// The way out, where it does not lead to a lab's internet.
     pub(super) way_out: Option<Way>,
 }
@@ -123,22 +145,24 @@ impl Agent {
         let mut trouble = String::new();
         loop {
             let cloud = Arc::clone(&self.cloud);
-            let limit = match cloud.rounds.during(|| self.round()) {
-                Ok(true) => {
-                    trouble.clear();
-                    IDLE
-                }
-                Ok(false) => BUSY,
+            let (limit, found) = match cloud.rounds.during(|| self.round()) {
+                Ok(machines) if machines.coming => (BUSY, machines.trouble.join("; ")),
+                Ok(machines) => (IDLE, machines.trouble.join("; ")),
                 Err(error) => {
-                    let words = error.to_string();
-                    if words != trouble {
-                        tracing::error!(%error, "the machine does not match what is wanted; trying again");
-                        trouble = words;
-                    }
-                    IDLE
+                    let found = error.to_string();
+                    self.cloud.set_machines(Machines { coming: false, trouble: vec![found.clone()] });
+                    (IDLE, found)
                 }
             };
-            let limit = self.terminated.next(&cloud.clock).map_or(limit, |next| limit.min(next));
+            // What stays is told once.
+            if found != trouble {
+                if !found.is_empty() {
+                    tracing::error!("what stands is not what is wanted: {found}");
+                }
+                trouble = found;
+            }
+            let next = [self.terminated.next(&cloud.clock), self.due.next(&cloud.clock)];
+            let limit = next.into_iter().flatten().fold(limit, Duration::min);
             if !self.wait(limit) {
                 return;
             }
@@ -161,32 +185,29 @@ impl Agent {
         }
     }
 
-    /// One round; says whether everything is as it should be.
-    pub(super) fn round(&mut self) -> Result<bool, AgentError> {
+    /// One round; says how the machines are. An error is one of what they all stand on.
+    pub(super) fn round(&mut self) -> Result<Machines, AgentError> {
         let regions = self.cloud.regions();
         let ports = self.network(&regions)?;
         self.servers.stop_strays(&self.cloud)?;
         self.load(regions.clone(), ports)?;
         self.servers.start(&self.cloud)?;
         // One machine's trouble holds up no other.
-        let mut settled = Ok(true);
-        let mut note = |found: Result<bool, AgentError>| match (&settled, found) {
-            (Ok(so_far), Ok(this)) => settled = Ok(*so_far && this),
-            (Ok(_), Err(error)) => settled = Err(error),
-            (Err(_), _) => {}
-        };
+        let mut machines = Machines::default();
         for spec in
             programs::host_machines(&self.cloud.lab, &self.cloud.deployment, &self.cloud.dir.machine(""))
         {
-            note(self.keep_running(&spec));
+            machines.note(&spec.name, self.keep_running(&spec));
         }
         for region in &regions {
-            note(self.look_after_gateways(region));
+            let gateways = self.look_after_gateways(region);
+            machines.note(&region.key().to_string(), gateways);
             for instance in region.instances().values() {
-                note(self.look_after(region, instance));
+                machines.note(&called(instance), self.look_after(region, instance));
             }
         }
-        settled
+        self.cloud.set_machines(machines.clone());
+        Ok(machines)
     }
 
     /// Brings the network about; gives the number of each link in the fabric's namespace.
@@ -232,15 +253,16 @@ impl Agent {
         Ok(())
     }
 
-    fn look_after(&mut self, region: &Region, instance: &Instance) -> Result<bool, AgentError> {
+    fn look_after(&mut self, region: &Region, instance: &Instance) -> Result<Condition, AgentError> {
         let spec = instance_machine(&self.cloud, region, instance);
         match instance.state {
             InstanceState::Pending => {
-                let running = self.keep_running(&spec)?;
-                if running {
-                    self.set_state(region, instance, InstanceState::Running)?;
+                match self.keep_running(&spec)? {
+                    Condition::Settled => self.set_state(region, instance, InstanceState::Running)?,
+                    Condition::Coming => {}
+                    Condition::Failed(_) => self.fail(region, instance)?,
                 }
-                Ok(false)
+                Ok(Condition::Coming)
             }
             InstanceState::Running => {
                 // Nobody but a machine that starts asks for the address of a link that is made anew.
@@ -251,59 +273,88 @@ impl Agent {
                 {
                     self.end(&spec)?;
                 }
-                self.keep_running(&spec)
+                let condition = self.keep_running(&spec)?;
+                match (&condition, instance.impaired_since) {
+                    (Condition::Settled, Some(_)) => {
+                        self.set_state(region, instance, InstanceState::Running)?;
+                    }
+                    (Condition::Failed(_), None) => self.fail(region, instance)?,
+                    _ => {}
+                }
+                Ok(condition)
             }
             InstanceState::Stopping => {
                 self.end(&spec)?;
+                self.started.remove(&spec.name);
                 self.set_state(region, instance, InstanceState::Stopped)?;
-                Ok(false)
+                Ok(Condition::Coming)
             }
             InstanceState::ShuttingDown => {
                 self.end(&spec)?;
-                match fs::remove_dir_all(&spec.state_dir) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(AgentError::Clean(error));
-                    }
-                    _ => {}
-                }
+                self.clean_up(&spec)?;
                 self.set_state(region, instance, InstanceState::Terminated)?;
-                Ok(false)
+                Ok(Condition::Coming)
             }
             InstanceState::Terminated => {
                 let key = (region.key().clone(), instance.id);
                 let since = instance.state_time;
                 if self.terminated.reached(&self.cloud.clock, key.clone(), since, TERMINATED_IS_SHOWN) {
-                    let forget = Change::ForgetInstance { instance: instance.id };
-                    self.cloud
-                        .store
-                        .commit(region.key(), move |transaction| transaction.apply(forget).map(drop))?;
+                    self.clean_up(&spec)?;
+                    self.apply(region, Change::ForgetInstance { instance: instance.id })?;
                     self.terminated.forget(&key);
                 }
-                Ok(true)
+                Ok(self.stillborn(&spec, instance))
             }
-            InstanceState::Stopped => Ok(true),
+            InstanceState::Stopped => Ok(self.stillborn(&spec, instance)),
         }
     }
 
-    /// Starts a machine that should run and does not; says whether it has set itself up.
-    fn keep_running(&mut self, spec: &MachineSpec) -> Result<bool, AgentError> {
-        let namespace = Namespace::open(&spec.namespace)?;
-        if machine::pid(&spec.state_dir, &namespace).is_none() {
-            if let Some(MachineStatus::Failed { message }) = machine::status(&spec.state_dir) {
-                return Err(AgentError::MachineFailed { name: spec.name.clone(), message });
-            }
-            // One whose namespace has lost its name still runs, where nothing reaches it.
-            machine::kill(&spec.state_dir)?;
-            machine::start(spec, Some(self.lock.file().as_fd()))?;
-            self.remade.retain(|(namespace, _)| *namespace != spec.namespace);
-            return Ok(false);
-        }
+    /// What is wrong with an instance that does not run any more because its machine could not be set up: trouble only
+    /// where a lab's template wants it.
+    fn stillborn(&self, spec: &MachineSpec, instance: &Instance) -> Condition {
         match machine::status(&spec.state_dir) {
-            Some(MachineStatus::Running { .. }) => Ok(true),
-            Some(MachineStatus::Failed { message }) => {
-                Err(AgentError::MachineFailed { name: spec.name.clone(), message })
+            Some(MachineStatus::Failed { message })
+                if instance.state_reason == Some(StateReason::InternalError)
+                    && self.cloud.deployment.logical_id(instance.id).is_some() =>
+            {
+                Condition::Failed(message)
             }
-            _ => Ok(false),
+            _ => Condition::Settled,
+        }
+    }
+
+    /// Starts a machine that should run and does not, but only once where it fails.
+    fn keep_running(&mut self, spec: &MachineSpec) -> Result<Condition, AgentError> {
+        let namespace = Namespace::open(&spec.namespace)?;
+        let alive = machine::pid(&spec.state_dir, &namespace).is_some();
+        match machine::status(&spec.state_dir) {
+            Some(MachineStatus::Failed { message })
+                if self.started.get(&spec.name) == Some(&spec.reboots) =>
+            {
+                return Ok(Condition::Failed(message));
+            }
+            Some(MachineStatus::Failed { .. }) => {}
+            Some(MachineStatus::Running { .. }) if alive => return Ok(Condition::Settled),
+            _ if alive => return Ok(Condition::Coming),
+            _ => {}
+        }
+        // One whose namespace has lost its name still runs, where nothing reaches it.
+        machine::kill(&spec.state_dir)?;
+        self.started.insert(spec.name.clone(), spec.reboots);
+        match machine::start(spec, Some(self.lock.file().as_fd())) {
+            Err(MachineError::Init { message, .. }) => return Ok(Condition::Failed(message)),
+            started => started?,
+        }
+        self.remade.retain(|(namespace, _)| *namespace != spec.namespace);
+        Ok(Condition::Coming)
+    }
+
+    /// Removes what a machine has left.
+    fn clean_up(&mut self, spec: &MachineSpec) -> Result<(), AgentError> {
+        self.started.remove(&spec.name);
+        match fs::remove_dir_all(&spec.state_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(AgentError::Clean(error)),
+            _ => Ok(()),
         }
     }
 
@@ -326,10 +377,40 @@ impl Agent {
             let key = (region.key().clone(), instance.id);
             self.terminated.begin(&self.cloud.clock, key, TERMINATED_IS_SHOWN);
         }
-        let change = Change::SetInstanceState { instance: instance.id, state };
+        self.apply(region, Change::SetInstanceState { instance: instance.id, state })
+    }
+
+    fn fail(&self, region: &Region, instance: &Instance) -> Result<(), AgentError> {
+        self.apply(region, Change::FailInstance { instance: instance.id, time: seconds() })
+    }
+
+    fn apply(&self, region: &Region, change: Change) -> Result<(), AgentError> {
         self.cloud.store.commit(region.key(), move |transaction| transaction.apply(change).map(drop))?;
         Ok(())
     }
+}
+
+impl Machines {
+    fn note(&mut self, name: &str, found: Result<Condition, AgentError>) {
+        match found {
+            Ok(Condition::Settled) => {}
+            Ok(Condition::Coming) => self.coming = true,
+            Ok(Condition::Failed(message)) => {
+                self.trouble.push(format!("machine {name} could not be set up: {message}"));
+            }
+            Err(error) => self.trouble.push(format!("machine {name}: {error}")),
+        }
+    }
+}
+
+/// What people call an instance.
+fn called(instance: &Instance) -> String {
+    instance.name().map_or_else(|| instance.id.to_string(), |name| format!("{} ({name})", instance.id))
+}
+
+/// Since 1970.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The world, the instances, and the servers of link-local services.

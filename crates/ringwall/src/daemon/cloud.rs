@@ -14,7 +14,7 @@ use lab::file::Lab;
 use model::Region;
 use services::metadata::{Caller, Directory};
 
-use super::agent::Now;
+use super::agent::{Machines, Now};
 use super::rounds::Rounds;
 use crate::labs::LabDir;
 
@@ -36,6 +36,7 @@ pub(super) struct Cloud {
     /// Whether it answers signed requests only.
     pub(super) signed: bool,
     now: RwLock<Now>,
+    machines: RwLock<Machines>,
     stopping: AtomicBool,
 }
 
@@ -61,6 +62,7 @@ impl Cloud {
             endpoint: OnceLock::new(),
             signed,
             now: RwLock::new(Now { regions: Vec::new(), tables, ports: Default::default() }),
+            machines: RwLock::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -83,6 +85,15 @@ impl Cloud {
         }
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(())
+    }
+
+    /// How the machines were when they were last looked after.
+    pub(super) fn machines(&self) -> Machines {
+        self.machines.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_machines(&self, machines: Machines) {
+        *self.machines.write().unwrap_or_else(PoisonError::into_inner) = machines;
     }
 
     /// Has this fabric forward from now on, or none.

@@ -70,11 +70,22 @@ fn follow(client: &mut Conversation, shared: &Shared) -> Result<(), ProtocolErro
         for line in lines {
             client.say(&Answer::Progress(line))?;
         }
-        match end {
-            Some(Ok(cloud)) => return client.say(&Answer::Status(report::status(&cloud))),
-            Some(Err(why)) => return client.say(&Answer::Refused(why)),
-            None => {}
+        if let Some(end) = end {
+            return client.say(&outcome(shared, end));
         }
+    }
+}
+
+/// How the rise has ended, as it looks now: what was wrong may be well again, and the other way round.
+fn outcome(shared: &Shared, end: Result<(), String>) -> Answer {
+    let Some(cloud) = shared.cloud() else {
+        return Answer::Refused(end.err().unwrap_or_else(|| "the lab is going down".to_owned()));
+    };
+    let machines = cloud.machines();
+    match end {
+        Err(why) if machines.coming => Answer::Refused(why),
+        _ if !machines.trouble.is_empty() => Answer::Refused(machines.trouble.join("; ")),
+        _ => Answer::Status(report::status(&cloud)),
     }
 }
 

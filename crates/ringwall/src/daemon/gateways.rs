@@ -6,27 +6,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use control::store::{CommitError, Transaction};
 use model::{Change, Fault, NatGateway, NatGatewayId, NatGatewayState, Region};
 
-use super::agent::{Agent, AgentError};
+use super::agent::{Agent, AgentError, Condition};
 
 impl Agent {
-    /// Looks after a region's gateways, once the fabric decides by it; says whether all is as it should be.
-    pub(super) fn look_after_gateways(&self, region: &Region) -> Result<bool, AgentError> {
-        let mut settled = true;
+    /// Looks after a region's gateways, once the fabric decides by it.
+    pub(super) fn look_after_gateways(&mut self, region: &Region) -> Result<Condition, AgentError> {
+        let mut condition = Condition::Settled;
         for gateway in region.nat_gateways().values() {
             if let Some(next) = next(gateway) {
                 self.turn(region, gateway.id, gateway.state, next)?;
-                settled = false;
+                condition = Condition::Coming;
             }
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         for due in region.due(now) {
-            if due.at <= now {
+            let key = (region.key().clone(), due.resource, due.at);
+            if self.due.reached(&self.cloud.clock, key.clone(), 0, due.at) {
                 let change = due.change;
+                self.due.forget(&key);
                 self.bring(region, move |transaction| transaction.apply(change).map(drop))?;
-                settled = false;
+                condition = Condition::Coming;
             }
         }
-        Ok(settled)
+        Ok(condition)
     }
 
     /// Turns a gateway, unless somebody has turned it otherwise.

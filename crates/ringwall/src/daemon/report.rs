@@ -9,7 +9,7 @@ use host::machine::{self, MachineStatus};
 use host::namespace::Namespace;
 use lab::deploy::{Deployment, PhysicalId};
 use lab::walk::{self, Explanation, Question, Scene, Unanswerable};
-use model::{Instance, InstanceState, Region};
+use model::{Instance, InstanceState, Region, StateReason};
 
 use super::agent::Now;
 use super::cloud::Cloud;
@@ -29,7 +29,11 @@ pub(super) fn status(cloud: &Cloud) -> Status {
     // What was committed last, not what the fabric has already heard of.
     let regions = cloud.regions();
     let instances = regions.iter().flat_map(|region| region.instances().values().map(move |i| (region, i)));
-    let standing = instances.filter(|(_, instance)| instance.state != InstanceState::Terminated);
+    // One whose machine could not be set up is gone too, but somebody may want to know why.
+    let standing = instances.filter(|(_, instance)| {
+        instance.state != InstanceState::Terminated
+            || instance.state_reason == Some(StateReason::InternalError)
+    });
     Status {
         name: cloud.lab.name.clone(),
         region: cloud.lab.region.to_string(),
@@ -107,10 +111,10 @@ fn report(namespace: String, state_dir: &Path) -> MachineReport {
         Namespace::open(&namespace).ok().and_then(|namespace| machine::pid(state_dir, &namespace)).is_some();
     let (state, failures) = match machine::status(state_dir) {
         Some(MachineStatus::Stopped) => ("stopped", Vec::new()),
+        Some(MachineStatus::Failed { message }) => ("failed", vec![message]),
         _ if !alive => ("gone", Vec::new()),
         None | Some(MachineStatus::Starting) => ("starting", Vec::new()),
         Some(MachineStatus::Running { failures, .. }) => ("running", failures),
-        Some(MachineStatus::Failed { message }) => ("failed", vec![message]),
     };
     MachineReport { namespace, state_dir: state_dir.to_owned(), state: state.to_owned(), failures }
 }

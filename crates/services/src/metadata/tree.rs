@@ -265,9 +265,13 @@ mod tests {
         region.apply(Change::AssociateVpcIpv6CidrBlock { vpc, cidr }).unwrap();
         let cidr = "2001:db8:0:1::/64".parse().unwrap();
         region.apply(Change::AssociateSubnetCidrBlock { subnet, cidr }).unwrap();
-        let mut launch = Launch::new("ami-00000001".parse().unwrap(), "t3.micro".to_owned(), subnet);
+        let mut launch = Launch::new(
+            "ami-00000001".parse().unwrap(),
+            "t3.micro".to_owned(),
+            model::NewInterface::new(subnet),
+        );
         let first = &mut launch.interfaces[0].source;
-        if let InterfaceSource::New(new) = first {
+        if let InterfaceSource::New { interface: new, .. } = first {
             new.ipv6 = Some(Ipv6Addresses::Count(2));
         }
         region.apply(Change::RunInstances(launch)).unwrap();

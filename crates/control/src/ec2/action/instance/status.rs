@@ -10,6 +10,7 @@ use crate::ec2::action::{Describe, pick};
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
 use crate::ec2::query::Limit;
+use crate::ec2::time::Timestamp;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -39,9 +40,11 @@ struct Health {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Detail {
     name: &'static str,
     status: &'static str,
+    impaired_since: Option<Timestamp>,
 }
 
 const FILTERS: &Names = &[
@@ -86,20 +89,23 @@ fn shown(region: &Region, instance: &Instance) -> ShownStatus {
         availability_zone_id: zone.as_deref().map(zone_id),
         availability_zone: zone,
         instance_state: instance.state.into(),
-        system_status: Health::of(instance.state),
-        instance_status: Health::of(instance.state),
+        // A machine that does not run fails both checks: that of its host, and its own.
+        system_status: Health::of(instance),
+        instance_status: Health::of(instance),
         events_set: Vec::new(),
     }
 }
 
 impl Health {
-    fn of(state: InstanceState) -> Health {
-        let (status, reachability) = match state {
+    fn of(instance: &Instance) -> Health {
+        let impaired_since = instance.impaired_since.map(Timestamp);
+        let (status, reachability) = match instance.state {
+            InstanceState::Running if impaired_since.is_some() => ("impaired", Some("failed")),
             InstanceState::Running => ("ok", Some("passed")),
             InstanceState::Pending => ("initializing", Some("initializing")),
             _ => ("not-applicable", None),
         };
-        let detail = reachability.map(|status| Detail { name: "reachability", status });
+        let detail = reachability.map(|status| Detail { name: "reachability", status, impaired_since });
         Health { status, details: detail.into_iter().collect() }
     }
 }
