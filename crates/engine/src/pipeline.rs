@@ -8,9 +8,9 @@
 
 use std::net::IpAddr;
 
-use wire::{FlowKey, FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport};
+use wire::{FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport, icmp_error};
 
-use crate::fabric::{Gateway, PortId, Time, Uplink};
+use crate::fabric::{PortId, Time};
 use crate::filter::{security_group, source_check};
 use crate::flow::{Claim, FlowTable, IdleTimeouts, Tracking};
 use crate::nat::{NatTable, Side, Standing};
@@ -21,10 +21,14 @@ use crate::translate::nat_gateway::Refused;
 use crate::translate::{internet_gateway, nat_gateway};
 use crate::verdict::{DropReason, Forward, Verdict};
 
+mod hop;
+mod internet;
+mod services;
+
+pub(crate) use self::hop::Hop;
+
 /// MTU inside a VPC, in bytes (EC2 user guide, "Network maximum transmission unit").
 pub const VPC_MTU: u16 = 9001;
-/// MTU at an internet gateway, in bytes (same page).
-const INTERNET_GATEWAY_MTU: u16 = 1500;
 /// Route tables that one packet may be led through: NAT gateways whose routes lead to each other end here.
 const TURNS: u8 = 8;
 
@@ -50,19 +54,6 @@ pub(crate) struct Crossing {
     pub(crate) standing: Option<Standing>,
 }
 
-/// The packet as it looks at one point of its road, and the edits that made it look so.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Hop {
-    /// The packet.
-    pub(crate) key: FlowKey,
-    /// The packet that it quotes, if it is an ICMP error.
-    pub(crate) quoted: Option<FlowKey>,
-    /// Edits so far.
-    pub(crate) rewrite: Rewrite,
-    /// Edits of the quoted packet so far.
-    pub(crate) rewrite_quoted: Rewrite,
-}
-
 /// What a decision may look at.
 pub(crate) struct View<'a> {
     pub(crate) tables: &'a Tables,
@@ -81,12 +72,7 @@ pub(crate) fn decide(
     packet: &Packet,
     trace: &mut impl Trace,
 ) -> Decision {
-    let hop = Hop {
-        key: packet.flow_key(),
-        quoted: packet.quoted().map(|quoted| quoted.flow_key()),
-        rewrite: Rewrite::default(),
-        rewrite_quoted: Rewrite::default(),
-    };
+    let hop = Hop::first(packet);
     let mut walk = Walk {
         view,
         port,
@@ -155,9 +141,6 @@ impl<T: Trace> Walk<'_, T> {
             return Err(End(verdict));
         }
         self.trace.note(|| Step::From { interface: interface.key.clone(), instance: interface.instance });
-        if self.packet.ttl() == 0 {
-            return Err(DropReason::TtlZero.into());
-        }
         if source_check::martian(hop.key.src) {
             return Err(DropReason::MartianSource.into());
         }
@@ -283,91 +266,6 @@ impl<T: Trace> Walk<'_, T> {
         self.deliver(Some(self.view.tables.interfaces[sender].subnet), receiver, hop)
     }
 
-    /// Beyond the gateway: either another public address of ours, or somebody on the internet segment.
-    fn to_internet(&mut self, sender: &Interface, hop: Hop) -> Road {
-        let tables = self.view.tables;
-        self.narrow(INTERNET_GATEWAY_MTU, sender);
-        if let Some((owner, private)) = tables.behind_public(hop.key.dst) {
-            return self.into_vpc(owner, private, hop);
-        }
-        let uplink = tables.uplink.as_ref().ok_or(DropReason::NoUplink)?;
-        let mac = match (uplink.neighbors.get(&hop.key.dst).copied(), uplink.gateway) {
-            (Some(mac), _) | (None, Some(Gateway::Mac(mac))) => mac,
-            (None, Some(Gateway::Address(_))) => self.view.gateway.ok_or(DropReason::GatewayUnresolved)?,
-            (None, None) => return Err(DropReason::NoInternetHost.into()),
-        };
-        self.trace.note(|| Step::ToInternet { destination: hop.key.dst });
-        self.narrow(uplink.mtu, sender);
-        let hop = hop.edited(Rewrite { eth_src: Some(uplink.mac), eth_dst: Some(mac), ..Rewrite::default() });
-        self.leave(uplink.port, Tracking::Idle(IdleTimeouts::DEFAULT), hop)
-    }
-
-    fn from_internet(&mut self, uplink: &Uplink, hop: Hop) -> Road {
-        if let Some(verdict) = nd::on_uplink(self.view.tables, uplink, self.frame, self.packet) {
-            return Err(End(verdict));
-        }
-        if self.packet.eth_dst() != uplink.mac {
-            // A segment carries broadcasts and multicasts to everybody.
-            possible_destination(self.packet)?;
-            return Err(DropReason::NotForUs.into());
-        }
-        self.trace.note(|| Step::FromInternet { source: hop.key.src });
-        let tables = self.view.tables;
-        let found = tables.behind_public(hop.key.dst);
-        let (owner, private) = found.ok_or(DropReason::UnknownPublicAddress)?;
-        // Nobody out there has an address of ours: rules that trust the VPC's addresses must not trust a stranger.
-        let vpc = tables.vpc_of(&tables.interfaces[owner]);
-        let ours = vpc.contains(hop.key.src) || tables.behind_public(hop.key.src).is_some();
-        if ours || source_check::martian(hop.key.src) {
-            return Err(DropReason::MartianSource.into());
-        }
-        let hop = hop.edited(Rewrite { eth_src: Some(ROUTER_MAC), ..Rewrite::default() });
-        self.into_vpc(owner, private, hop)
-    }
-
-    /// In by the internet gateway, or as an answer by the egress-only one.
-    fn into_vpc(&mut self, owner: usize, private: IpAddr, hop: Hop) -> Road {
-        let tables = self.view.tables;
-        let receiver = &tables.interfaces[owner];
-        if hop.key.dst.is_ipv6() {
-            self.admitted_by_gateway(receiver, &hop)?;
-        }
-        let hop = internet_gateway::inbound(tables, receiver, private, hop, self.trace);
-        let Some(edge) = tables.vpc_of(receiver).edge else { return self.deliver(None, owner, hop) };
-        let table = &tables.route_tables[edge];
-        let found = table.lookup(hop.key.dst);
-        self.trace.note(|| Step::EdgeRoute {
-            table: table.id,
-            matched: found.map(|(prefix, target)| (prefix, target.name())),
-        });
-        match found.map(|(_, target)| target) {
-            Some(Target::Interface(middlebox, _)) => self.deliver(None, *middlebox, hop),
-            Some(Target::Local) => self.deliver(None, owner, hop),
-            Some(Target::Blackhole(_)) => Err(DropReason::Blackhole.into()),
-            _ => Err(DropReason::NoRoute.into()),
-        }
-    }
-
-    /// Which gateway an IPv6 address of the VPC speaks through is said by its subnet's route table. The egress-only one
-    /// lets in nothing but answers.
-    fn admitted_by_gateway(&mut self, receiver: &Interface, hop: &Hop) -> Result<(), DropReason> {
-        let tables = self.view.tables;
-        match tables.table_of(tables.subnet_of(receiver)).lookup(hop.key.src).map(|(_, target)| target) {
-            Some(Target::EgressOnlyInternetGateway(gateway)) => {
-                self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });
-                // The gateway's connections are those that have left by the port that this came from.
-                let known = match hop.quoted {
-                    None => self.knows(self.port, hop.key),
-                    Some(quoted) => self.knows(self.port, quoted.reversed()),
-                };
-                if known { Ok(()) } else { Err(DropReason::EgressOnly) }
-            }
-            // An answer may come in by whichever gateway there is; a question needs the internet gateway.
-            _ if tables.vpc_of(receiver).internet_gateway.is_some() => Ok(()),
-            _ => Err(DropReason::UnknownPublicAddress),
-        }
-    }
-
     /// Hands the packet to an interface of a VPC: network ACLs, destination check, security groups, port.
     fn deliver(&mut self, from: Option<usize>, owner: usize, hop: Hop) -> Road {
         let receiver = &self.view.tables.interfaces[owner];
@@ -452,68 +350,31 @@ impl<T: Trace> Walk<'_, T> {
         }
     }
 
-    /// To a server at a link-local address, under a source address that stands for the asking port.
-    fn to_service(&mut self, hop: Hop) -> Road {
-        let services = self.view.tables.services.as_ref().ok_or(DropReason::NoSuchService)?;
-        if !link_local::served(&hop.key) {
-            return Err(DropReason::NoSuchService.into());
-        }
-        self.trace.note(|| Step::Service { address: hop.key.dst });
-        let sent = (self.port, hop.key);
-        let source = link_local::service_address(self.port).ok_or(DropReason::NoSuchService)?;
-        let hop = hop.edited(Rewrite {
-            eth_src: Some(ROUTER_MAC),
-            eth_dst: Some(services.mac),
-            src: Some(source.into()),
-            ..Rewrite::default()
-        });
-        let View { flows, now, .. } = *self.view;
-        let receiver = (services.port, hop.key.reversed());
-        let taken = flows.find(&receiver, self.opening, now).map(|place| flows.other_end(place));
-        if taken.is_some_and(|other| other != sent) {
-            return Err(DropReason::FlowConflict.into());
-        }
-        self.leave(services.port, Tracking::Idle(IdleTimeouts::DEFAULT), hop)
-    }
-
-    /// A server's answer goes back to the port, and under the destination, that its question came from.
-    fn from_services(&mut self, hop: Hop) -> Road {
-        let View { tables, flows, now, .. } = *self.view;
-        let place = flows.find(&(self.port, hop.key), self.opening, now).ok_or(DropReason::NoFlow)?;
-        let (asker, question) = flows.other_end(place);
-        let Some(Attached::Interface(_, interface)) = tables.attached(asker) else {
-            return Err(DropReason::NoPort.into());
-        };
-        self.trace.note(|| Step::Deliver { interface: interface.key.clone(), instance: interface.instance });
-        let hop = hop.edited(Rewrite {
-            eth_src: Some(ROUTER_MAC),
-            eth_dst: Some(interface.mac),
-            dst: Some(question.src),
-            ..Rewrite::default()
-        });
-        self.leave(asker, Tracking::Idle(interface.idle), hop)
-    }
-
+    /// Out of a port, if the packet fits.
     fn leave(&mut self, port: PortId, receiver_tracks: Tracking, hop: Hop) -> Road {
-        let (mtu, router) = self.narrowest;
-        let mtu = hop.rewrite.path_mtu(self.packet, mtu);
-        let forward = Forward { port, rewrite: hop.rewrite, quoted: hop.rewrite_quoted, mtu, router };
+        let (link_mtu, router) = self.narrowest;
+        let Hop { rewrite, rewrite_quoted: quoted, .. } = hop;
+        let possible = rewrite.possible(self.frame, self.packet, &quoted);
+        possible.map_err(|_| DropReason::Untranslatable)?;
+        let mtu = rewrite.path_mtu(self.packet, link_mtu).min(VPC_MTU);
+        if self.packet.mtu_len(&self.frame.offload) > usize::from(mtu) && self.packet.dont_fragment() {
+            self.trace.note(|| Step::TooBig { mtu });
+            let error = icmp_error::too_big(self.frame, self.packet, router, mtu);
+            return Err(End::reply(error.ok_or(DropReason::TooBig)?));
+        }
+        let forward = Forward { port, rewrite, quoted, mtu, link_mtu };
         // ICMP errors belong to the connection they quote and open none (RFC 5508 REQ-6).
         if hop.quoted.is_some() {
             return Ok((forward, None));
         }
-        let flow = Claim {
+        let claim = Claim {
             sender: (self.port, self.packet.flow_key()),
             receiver: (port, hop.key.reversed()),
             opening: self.opening,
             tracking: [self.sender_tracks, receiver_tracks],
         };
-        self.view.flows.admits(&flow, self.view.now)?;
-        Ok((forward, Some(flow)))
-    }
-
-    fn knows(&self, port: PortId, key: FlowKey) -> bool {
-        self.view.flows.find(&(port, key), self.opening, self.view.now).is_some()
+        self.view.flows.admits(&claim, self.view.now)?;
+        Ok((forward, Some(claim)))
     }
 }
 
@@ -539,39 +400,5 @@ impl End {
     /// The packet ends with this answer to whoever sent it.
     pub(crate) fn reply(frame: Frame) -> End {
         End(Verdict::Reply(Box::new(frame)))
-    }
-}
-
-impl Hop {
-    /// The packet after one more edit, which changes no ports.
-    pub(crate) fn edited(mut self, edit: Rewrite) -> Hop {
-        self.key.src = edit.src.unwrap_or(self.key.src);
-        self.key.dst = edit.dst.unwrap_or(self.key.dst);
-        self.rewrite = self.rewrite.then(edit);
-        self
-    }
-
-    /// The packet after an edit, which changes no ports, of what it quotes, if it quotes anything.
-    pub(crate) fn edited_quoted(mut self, edit: Rewrite) -> Hop {
-        if let Some(quoted) = &mut self.quoted {
-            quoted.src = edit.src.unwrap_or(quoted.src);
-            quoted.dst = edit.dst.unwrap_or(quoted.dst);
-            self.rewrite_quoted = self.rewrite_quoted.then(edit);
-        }
-        self
-    }
-
-    /// The packet after an edit that makes it `key`.
-    pub(crate) fn translated(mut self, key: FlowKey, edit: Rewrite) -> Hop {
-        self.key = key;
-        self.rewrite = self.rewrite.then(edit);
-        self
-    }
-
-    /// The packet after an edit that makes what it quotes `key`.
-    pub(crate) fn translated_quote(mut self, key: FlowKey, edit: Rewrite) -> Hop {
-        self.quoted = Some(key);
-        self.rewrite_quoted = self.rewrite_quoted.then(edit);
-        self
     }
 }

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
-use wire::{Frame, Mac, Malformed, Rewrite};
+use wire::{Frame, Mac, Malformed, Packet, Rewrite};
 
 use crate::fabric::PortId;
 
@@ -35,8 +34,8 @@ pub struct Forward {
     pub quoted: Rewrite,
     /// Largest IP packet that the way out carries, in bytes of the packet as its sender sent it.
     pub mtu: u16,
-    /// Who tells the sender of a packet that is larger.
-    pub router: IpAddr,
+    /// The same, in bytes of the packet as it leaves: another number where its family changes.
+    pub link_mtu: u16,
 }
 
 macro_rules! drop_reasons {
@@ -142,7 +141,7 @@ drop_reasons! {
     NoFlow = "NoFlow",
     /// Two senders behind one interface use one port towards a link-local service.
     FlowConflict = "FlowConflict",
-    /// A fragment whose first fragment was not seen, or too long ago.
+    /// A fragment whose first fragment was dropped, or was not seen in time.
     FragmentWithoutFirst = "FragmentWithoutFirst",
     /// The table of connections is full.
     FlowTableFull = "FlowTableFull",
@@ -222,4 +221,10 @@ impl<'de> Deserialize<'de> for DropReason {
 pub(crate) struct Ethernet {
     pub(crate) src: Mac,
     pub(crate) dst: Mac,
+}
+
+impl Ethernet {
+    pub(crate) fn of(packet: &Packet) -> Ethernet {
+        Ethernet { src: packet.eth_src(), dst: packet.eth_dst() }
+    }
 }

@@ -189,8 +189,8 @@ impl NatTable {
         }
     }
 
-    /// Counts a packet of `bytes` that was translated without touching a session: an ICMP error.
-    pub fn count_error(&mut self, gateway: &InterfaceKey, from: Side, bytes: usize) {
+    /// Counts a packet of `bytes` that was translated without touching a session: an ICMP error, a later fragment.
+    pub fn count_passed(&mut self, gateway: &InterfaceKey, from: Side, bytes: usize) {
         let Some(&index) = self.indices.get(gateway) else { return };
         self.gateways[index].counters.packet(from, bytes, true);
     }

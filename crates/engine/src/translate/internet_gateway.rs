@@ -8,7 +8,7 @@ use model::InternetGatewayId;
 use wire::Rewrite;
 
 use crate::pipeline::Hop;
-use crate::tables::{Interface, Tables};
+use crate::tables::Interface;
 use crate::trace::{Direction, Step, Trace};
 use crate::verdict::DropReason;
 
@@ -39,22 +39,14 @@ pub(crate) fn outbound(
 }
 
 /// In: the destination becomes private. An ICMP error quotes a packet that left under the public address.
-pub(crate) fn inbound(
-    tables: &Tables,
-    receiver: &Interface,
-    private: IpAddr,
-    hop: Hop,
-    trace: &mut impl Trace,
-) -> Hop {
+pub(crate) fn inbound(gateway: InternetGatewayId, private: IpAddr, hop: Hop, trace: &mut impl Trace) -> Hop {
     let public = hop.key.dst;
-    if let Some(gateway) = tables.vpc_of(receiver).internet_gateway {
-        trace.note(|| Step::InternetGateway {
-            gateway,
-            direction: Direction::Ingress,
-            from: public,
-            to: private,
-        });
-    }
+    trace.note(|| Step::InternetGateway {
+        gateway,
+        direction: Direction::Ingress,
+        from: public,
+        to: private,
+    });
     if public == private {
         return hop;
     }

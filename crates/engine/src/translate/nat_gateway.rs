@@ -1,7 +1,9 @@
 //! A NAT gateway on a packet's road: it stands in its subnet with an address of its own, is a hop of its own, and
 //! changes addresses and ports as [`nat`](crate::nat) says. Then the packet takes another turn, from its subnet.
 
-use wire::{Rewrite, icmp_error, tcp_reset};
+use std::net::IpAddr;
+
+use wire::{Rewrite, icmp_error, nat64, tcp_reset};
 
 use crate::nat::{Answer, Facts, Quote, Refusal, Side, Translation};
 use crate::pipeline::{Crossing, End, Hop, Road, Walk};
@@ -18,14 +20,14 @@ const PROHIBITED_V6: u8 = 1;
 pub(crate) fn outbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) -> Road {
     let gateway = &walk.view.tables.nat_gateways[index];
     let came = hop.key;
-    let hop = pass(walk, gateway, Side::Inside, hop)?;
     // What passes here is tracked by its sender whatever its rules say.
     walk.track_sender();
+    let hop = pass(walk, index, Side::Inside, hop)?;
     let hop = match hop.quoted {
         None => {
             let looked = walk.view.nat.outbound(&gateway.translation.key, walk.port, &hop.key, facts(walk));
             let found = looked.map_err(|refused| {
-                walk.refused = Some(Refused { gateway: index, from: Side::Inside, refusal: refused.refusal });
+                refuse(walk, index, Side::Inside, Some(refused.refusal));
                 answer(walk, gateway, refused.answer).unwrap_or_else(|| reason(refused.refusal).into())
             })?;
             translated(walk, index, Side::Inside, hop, &found)
@@ -33,9 +35,15 @@ pub(crate) fn outbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop)
         // An error about what the gateway has let in: it comes from the gateway now (RFC 5508 REQ-5).
         Some(quoted) => {
             let quote = walk.view.nat.quoted_inbound(&gateway.translation.key, &quoted);
-            let quote = quote.ok_or(DropReason::NatNoSession)?;
-            let edit = Rewrite { src: Some(quote.near), ..Rewrite::default() };
-            error(walk, index, Side::Inside, hop, edit, &quote)
+            let far = match hop.key.dst {
+                IpAddr::V6(far) => nat64::extract(nat64::WELL_KNOWN_PREFIX, 96, far).map(IpAddr::V4),
+                far => Some(far),
+            };
+            let Some((quote, far)) = quote.zip(far) else {
+                refuse(walk, index, Side::Inside, None);
+                return Err(DropReason::NatNoSession.into());
+            };
+            error(walk, index, Side::Inside, hop, (quote.near, far), &quote)
         }
     };
     walk.trace.note(|| Step::NatGateway {
@@ -55,19 +63,28 @@ pub(crate) fn inbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) 
         None => {
             let looked = walk.view.nat.inbound(&gateway.translation.key, &hop.key, facts(walk));
             let found = looked.map_err(|refusal| {
-                walk.refused = Some(Refused { gateway: index, from: Side::Outside, refusal });
-                End::from(reason(refusal))
+                refuse(walk, index, Side::Outside, Some(refusal));
+                reason(refusal)
             })?;
-            let hop = pass(walk, gateway, Side::Outside, hop)?;
+            let hop = pass(walk, index, Side::Outside, hop)?;
             translated(walk, index, Side::Outside, hop, &found)
         }
         // An error about what the gateway has sent (RFC 5508 REQ-4).
         Some(quoted) => {
             let quote = walk.view.nat.quoted_outbound(&gateway.translation.key, &quoted);
-            let quote = quote.ok_or(DropReason::NatUnsolicited)?;
-            let hop = pass(walk, gateway, Side::Outside, hop)?;
-            let edit = Rewrite { dst: Some(quote.near), ..Rewrite::default() };
-            error(walk, index, Side::Outside, hop, edit, &quote)
+            // Whoever it comes from has an IPv6 address for those who speak that (RFC 7915 section 4.1).
+            let far = quote.and_then(|quote| match (quote.near, hop.key.src) {
+                (IpAddr::V6(_), IpAddr::V4(far)) => {
+                    nat64::embed(nat64::WELL_KNOWN_PREFIX, 96, far).map(IpAddr::V6)
+                }
+                (_, far) => Some(far),
+            });
+            let Some((quote, far)) = quote.zip(far) else {
+                refuse(walk, index, Side::Outside, None);
+                return Err(DropReason::NatUnsolicited.into());
+            };
+            let hop = pass(walk, index, Side::Outside, hop)?;
+            error(walk, index, Side::Outside, hop, (far, quote.near), &quote)
         }
     };
     walk.trace.note(|| Step::NatGateway {
@@ -79,23 +96,25 @@ pub(crate) fn inbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) 
     walk.route(gateway.interface, hop)
 }
 
-/// What the gateway has refused, to be counted there.
+/// A packet that a gateway has not let pass, to be counted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// Which of the tables' gateways.
     pub(crate) gateway: usize,
     pub(crate) from: Side,
-    pub(crate) refusal: Refusal,
+    /// None if it is no matter of translation.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// The gateway is a router: the packet's time to live goes down by one, and ends here if none is left.
-fn pass<T: Trace>(walk: &mut Walk<'_, T>, gateway: &NatGateway, from: Side, hop: Hop) -> Result<Hop, End> {
+fn pass<T: Trace>(walk: &mut Walk<'_, T>, index: usize, from: Side, hop: Hop) -> Result<Hop, End> {
     if walk.packet.ttl() > hop.rewrite.hops + 1 {
         return Ok(hop.edited(Rewrite { hops: 1, ..Rewrite::default() }));
     }
+    refuse(walk, index, from, None);
     // Outside it is known by the address that the packet was sent to.
     let by = match from {
-        Side::Inside => walk.address_towards_sender(gateway),
+        Side::Inside => walk.address_towards_sender(&walk.view.tables.nat_gateways[index]),
         Side::Outside => walk.packet.dst(),
     };
     let answer = icmp_error::time_exceeded(walk.frame, walk.packet, by).ok_or(DropReason::TtlExceeded)?;
@@ -112,17 +131,23 @@ fn translated<T>(walk: &mut Walk<'_, T>, gateway: usize, from: Side, hop: Hop, f
     hop.translated(found.key, found.rewrite)
 }
 
-/// An ICMP error, which belongs to a session and neither makes nor prolongs one (RFC 5508 REQ-6).
+/// An ICMP error, which gets these addresses, belongs to a session, and neither makes nor prolongs one (RFC 5508
+/// REQ-6).
 fn error<T>(
     walk: &mut Walk<'_, T>,
     gateway: usize,
     from: Side,
     hop: Hop,
-    edit: Rewrite,
+    (src, dst): (IpAddr, IpAddr),
     quote: &Quote,
 ) -> Hop {
     walk.crossings.push(Crossing { gateway, from, standing: None });
+    let edit = Rewrite { src: Some(src), dst: Some(dst), ..Rewrite::default() };
     hop.edited(edit).translated_quote(quote.key, quote.rewrite)
+}
+
+fn refuse<T>(walk: &mut Walk<'_, T>, gateway: usize, from: Side, refusal: Option<Refusal>) {
+    walk.refused = Some(Refused { gateway, from, refusal });
 }
 
 fn answer<T: Trace>(walk: &mut Walk<'_, T>, gateway: &NatGateway, answer: Answer) -> Option<End> {

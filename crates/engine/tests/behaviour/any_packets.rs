@@ -296,7 +296,7 @@ proptest! {
 }
 
 /// The frame with a right IPv4 header checksum, or nothing behind the check would ever be met.
-fn with_header_checksum(mut frame: Frame) -> Frame {
+pub(crate) fn with_header_checksum(mut frame: Frame) -> Frame {
     let Some(&first) = frame.bytes.get(14) else { return frame };
     let end = 14 + usize::from(first & 15) * 4;
     if frame.bytes.get(12..14) != Some(&[8, 0]) || end < 34 || end > frame.bytes.len() {

@@ -1,6 +1,7 @@
 //! Tracked connections: how long they live, how they end, and begin anew.
 
 use engine::DropReason;
+use model::{Direction, Peer, Protocol};
 use wire::{Frame, TcpFlags, build};
 
 use crate::lab::{Lab, Reference};
@@ -153,17 +154,36 @@ fn a_syn_that_is_refused_leaves_what_there_was() {
 
 #[test]
 fn a_syn_anew_asks_the_rules_anew() {
-    let mut pair = Pair::new();
+    let mut network = Reference::new();
+    // Not from everywhere, so that the neighbour tracks it.
+    network.cloud.revoke_all(network.open, Direction::Ingress);
+    let from = Peer::Cidr("10.210.0.0/16".parse().unwrap());
+    network.cloud.allow(network.open, Direction::Ingress, Protocol::All, None, from);
+    let lab = network.lab();
+    let mut pair = Pair { network, lab };
     pair.ask(SYN);
     pair.reply(SYN | ACK);
-    let mut network = Reference::new();
-    network.cloud.revoke_all(network.open, model::Direction::Ingress);
-    pair.lab.engine.load(network.cloud.tables(2));
+    pair.network.cloud.revoke_all(pair.network.open, Direction::Ingress);
+    pair.lab.engine.load(pair.network.cloud.tables(2));
     pair.ask(ACK);
     pair.ask(FIN | ACK);
     let frame = pair.question(SYN);
-    assert_eq!(pair.lab.dropped(network.test.port, frame), DropReason::SecurityGroupIngress);
+    assert_eq!(pair.lab.dropped(pair.network.test.port, frame), DropReason::SecurityGroupIngress);
     pair.ask(ACK);
+}
+
+#[test]
+fn a_connection_that_is_not_tracked_ends_with_its_rule() {
+    let mut pair = Pair::new();
+    pair.ask(SYN);
+    pair.reply(SYN | ACK);
+    pair.ask(ACK);
+    // The neighbour lets everybody in and out; the test machine does not, and tracks.
+    pair.network.cloud.revoke_all(pair.network.open, Direction::Ingress);
+    pair.lab.engine.load(pair.network.cloud.tables(2));
+    let frame = pair.question(ACK);
+    assert_eq!(pair.lab.dropped(pair.network.test.port, frame), DropReason::SecurityGroupIngress);
+    pair.reply(ACK);
 }
 
 #[test]

@@ -151,7 +151,11 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
         DropReason::FragmentWithoutFirst => {
             let whole = nat.by_router(big.with_dont_fragment(false));
             let packet = Packet::parse(&whole.bytes).unwrap();
-            plain(&network, nat.port, fragment::split(&whole, &packet, 1000).remove(1))
+            let mut lab = network.lab();
+            let mut parts = fragment::split(&whole, &packet, 1000);
+            let refused = nat.by_neighbor(&test, parts.remove(0));
+            assert_eq!(lab.dropped(nat.port, refused), DropReason::UnknownMac);
+            Some((lab, nat.port, parts.remove(0)))
         }
         DropReason::TooBig => {
             let error = build::icmp_error(nat.ip, OFFICE, 3, 3, &big.bytes[14..]);

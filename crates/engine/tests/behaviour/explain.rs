@@ -13,11 +13,17 @@ fn the_way_out_step_by_step() {
     let explained = engine.explain(Time(0), nat.port, nat.by_router(udp(nat.ip, OFFICE)));
     assert_eq!(explained.dropped, None);
     assert_eq!(explained.sent, [(UPLINK, to_office(udp(NAT_PUBLIC, OFFICE)))]);
-    let [from, group, route, gateway, out] = &explained.steps[..] else { panic!("{:?}", explained.steps) };
+    let [from, group, route, acl, gateway, out] = &explained.steps[..] else {
+        panic!("{:?}", explained.steps)
+    };
     assert_eq!(from, &Step::From { interface: nat.key.clone(), instance: Some(nat.instance) });
     assert!(matches!(group, Step::SecurityGroup { direction: Direction::Egress, allowed_by: Some(_), .. }));
     let words = route.to_string();
     assert!(words.contains("0.0.0.0/0") && words.contains(&network.igw.to_string()), "{words}");
+    assert!(matches!(
+        acl,
+        Step::NetworkAcl { direction: Direction::Egress, rule: Some(100), allowed: true, .. }
+    ));
     let (gateway_id, direction) = (network.igw, Direction::Egress);
     let expected =
         Step::InternetGateway { gateway: gateway_id, direction, from: nat.ip.into(), to: NAT_PUBLIC.into() };
@@ -33,7 +39,9 @@ fn the_way_through_a_nat_instance() {
     let explained = engine.explain(Time(0), test.port, test.by_router(udp(test.ip, OFFICE)));
     let words: Vec<_> = explained.steps.iter().map(ToString::to_string).collect();
     assert!(words[2].contains(&network.nat.instance.to_string()), "{words:?}");
-    assert!(words[3].contains("check is off"), "{words:?}");
+    assert!(words[3].contains("outbound: rule 100 allows it"), "{words:?}");
+    assert!(words[4].contains("inbound: rule 100 allows it"), "{words:?}");
+    assert!(words[5].contains("check is off"), "{words:?}");
     assert!(matches!(explained.steps.last(), Some(Step::Deliver { .. })));
 }
 

@@ -267,6 +267,12 @@ impl Lab {
         assert_eq!(drops(self).unwrap_or_default(), before);
     }
 
+    /// How many frames of a port were dropped for this reason.
+    pub(crate) fn drops(&self, port: PortId, reason: DropReason) -> u64 {
+        let counters = self.engine.counters();
+        counters.ports.get(&port).and_then(|port| port.drops.get(&reason)).copied().unwrap_or(0)
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.engine.counters().connections
     }

@@ -186,7 +186,7 @@ fn counters_by_cloudwatch_names() {
     world.out(Kind::Tcp(SYN), B, REMOTE).unwrap();
     world.table.count_drop(&world.key, Side::Inside, Some(Refusal::PortsExhausted), 60);
     world.table.count_drop(&world.key, Side::Outside, None, 60);
-    world.table.count_error(&world.key, Side::Outside, 56);
+    world.table.count_passed(&world.key, Side::Outside, 56);
     let traffic = |packets, bytes| Traffic { packets, bytes };
     let expected = Counters {
         active_connections: 2,
