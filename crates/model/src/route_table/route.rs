@@ -154,7 +154,10 @@ impl Region {
         if only_ipv6 && self.family_of(destination)? != AddressFamily::Ipv6 {
             return Err(InvalidValue::RouteNotIpv6(destination).into());
         }
-        let into_vpc = matches!(target, RouteTarget::Interface(_) | RouteTarget::Instance { .. });
+        let into_vpc = matches!(
+            target,
+            RouteTarget::Interface(_) | RouteTarget::Instance { .. } | RouteTarget::NatGateway(_)
+        );
         let vpc = self.vpc(table.vpc)?;
         for cidr in self.cidrs_of(destination) {
             if RESERVED.iter().any(|reserved| reserved.contains(&cidr)) {
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_the_vpc_only_a_whole_subnet_to_an_interface() {
+    fn inside_the_vpc_only_a_whole_subnet_to_an_interface_or_a_nat_gateway() {
         let mut network = Network::new();
         let table = network.route_table();
         let igw = network.internet_gateway();
@@ -292,6 +295,13 @@ mod tests {
             assert_eq!(fault, InvalidValue::RouteNotToSubnet(to(part)).into());
         }
         network.apply(route(table, "10.0.1.0/24", via));
+        let (gateway, _) = network.nat_gateway();
+        let to_gateway = Change::ReplaceRoute {
+            table,
+            destination: to("10.0.1.0/24"),
+            target: RouteVia::NatGateway(gateway),
+        };
+        network.apply(to_gateway);
         network.apply(route(table, "10.0.0.0/8", via));
         for reserved in ["169.254.168.0/22", "169.254.169.254/32"] {
             let fault = network.refused(route(table, reserved, via));
