@@ -31,12 +31,15 @@ pub(crate) use self::hop::Hop;
 pub const VPC_MTU: u16 = 9001;
 /// Route tables that one packet may be led through: NAT gateways whose routes lead to each other end here.
 const TURNS: u8 = 8;
+/// Where packets arrive that are refused: no link has the index 0.
+const NOWHERE: PortId = PortId(0);
 
 /// A verdict, and what it needs stored.
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) verdict: Verdict,
-    /// What is to be stored; none for what needs nothing remembered.
+    /// What is to be stored; none for what needs nothing remembered. There is one for a packet that is dropped, if it
+    /// had left by a NAT gateway and another one's filter, or the same one's, refuses it.
     pub(crate) claim: Option<Claim>,
     /// How it passes each NAT gateway on its way.
     pub(crate) crossings: Vec<Crossing>,
@@ -83,6 +86,7 @@ pub(crate) fn decide(
         sender_tracks: Tracking::Idle(IdleTimeouts::DEFAULT),
         crossings: Vec::new(),
         refused: None,
+        sent: None,
         narrowest: (VPC_MTU, hop.key.dst),
         turns: 0,
     };
@@ -92,10 +96,10 @@ pub(crate) fn decide(
         Some(Attached::Services) => walk.from_services(hop),
         None => Err(DropReason::UnknownPort.into()),
     };
-    let Walk { crossings, refused, .. } = walk;
+    let Walk { crossings, refused, sent, .. } = walk;
     let (verdict, claim) = match road {
         Ok((forward, claim)) => (Verdict::Forward(forward), claim),
-        Err(End(verdict)) => (verdict, None),
+        Err(End(verdict)) => (verdict, sent),
     };
     Decision { verdict, claim, crossings, refused }
 }
@@ -127,6 +131,8 @@ pub(crate) struct Walk<'a, T> {
     sender_tracks: Tracking,
     pub(crate) crossings: Vec<Crossing>,
     pub(crate) refused: Option<Refused>,
+    /// What a packet that is refused in the end needs stored of its way out.
+    sent: Option<Claim>,
     /// The smallest MTU so far, in bytes of the packet as its sender sent it, and who answers what exceeds it.
     narrowest: (u16, IpAddr),
     turns: u8,
@@ -166,7 +172,7 @@ impl<T: Trace> Walk<'_, T> {
             let hop = hop.edited(Rewrite { eth_src: Some(interface.mac), ..Rewrite::default() });
             return self.deliver(Some(interface.subnet), neighbor, hop);
         }
-        self.route(index, hop.edited(Rewrite { eth_src: Some(ROUTER_MAC), ..Rewrite::default() }))
+        self.route(index, hop)
     }
 
     /// What the VPC answers itself, before any check of the sender's address: who asks may have none yet.
@@ -206,6 +212,7 @@ impl<T: Trace> Walk<'_, T> {
         if self.turns > TURNS {
             return Err(DropReason::RoutingLoop.into());
         }
+        let hop = hop.edited(Rewrite { eth_src: Some(ROUTER_MAC), ..Rewrite::default() });
         let interface = &tables.interfaces[sender];
         let subnet = tables.subnet_of(interface);
         if subnet.is_router(hop.key.dst) {
@@ -244,12 +251,12 @@ impl<T: Trace> Walk<'_, T> {
             }
             Some(Target::InternetGateway(gateway)) => {
                 self.leave_subnet(interface.subnet, &hop)?;
-                let hop = internet_gateway::outbound(interface, *gateway, hop, self.trace)?;
+                let hop = internet_gateway::outbound(tables, interface, *gateway, hop, self.trace)?;
                 self.to_internet(interface, hop)
             }
             Some(Target::EgressOnlyInternetGateway(gateway)) => {
                 self.leave_subnet(interface.subnet, &hop)?;
-                if !interface.addresses.contains_key(&hop.key.src) {
+                if !tables.vpc_of(interface).addresses.contains_key(&hop.key.src) {
                     return Err(DropReason::NoPublicAddress.into());
                 }
                 self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });
@@ -329,6 +336,22 @@ impl<T: Trace> Walk<'_, T> {
         if let Some(Attached::Interface(_, interface)) = self.view.tables.attached(self.port) {
             self.sender_tracks = Tracking::Idle(interface.idle);
         }
+    }
+
+    /// The packet left by a NAT gateway and is refused by one. Its sender has sent it all the same: two endpoints behind
+    /// NAT gateways that filter reach each other only if the packets that they send first, which are refused, open the
+    /// way for the other's (RFC 4787 REQ-9, RFC 5128 section 3.3).
+    pub(crate) fn keep_way_out(&mut self, hop: &Hop) {
+        let claim = Claim {
+            sender: (self.port, self.packet.flow_key()),
+            receiver: (NOWHERE, hop.key.reversed()),
+            opening: self.opening,
+            tracking: [self.sender_tracks, Tracking::Idle(IdleTimeouts::DEFAULT)],
+        };
+        let is_out = self.crossings.iter().any(|crossing| crossing.from == Side::Inside);
+        let admitted = self.view.flows.admits(&claim, self.view.now).is_ok();
+        let possible = hop.rewrite.possible(self.frame, self.packet, &hop.rewrite_quoted).is_ok();
+        self.sent = (is_out && admitted && possible).then_some(claim);
     }
 
     /// The way out from here carries packets of `mtu` bytes at most; the router that `at` stands at says so.

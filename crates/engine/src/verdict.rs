@@ -122,7 +122,7 @@ drop_reasons! {
     NoSuchAddress = "NoSuchAddress",
     /// The receiving interface stands on no port (its instance does not run).
     NoPort = "NoPort",
-    /// The sender has no public address, so the internet gateway cannot translate.
+    /// The packet's source has no public address, so the internet gateway cannot translate.
     NoPublicAddress = "NoPublicAddress",
     /// The public address belongs to nobody here.
     UnknownPublicAddress = "UnknownPublicAddress",

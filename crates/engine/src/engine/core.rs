@@ -9,7 +9,7 @@ use crate::fabric::{Gateway, PortId, Time};
 use crate::flow::{Cached, FlowTable, Place, Sessions};
 use crate::fragment::{First, FragmentTable};
 use crate::nat::{NatTable, Standing};
-use crate::pipeline::{self, Decision, View};
+use crate::pipeline::{self, Crossing, Decision, View};
 use crate::service::arp;
 use crate::tables::{Attached, Tables};
 use crate::trace::{Step, Trace};
@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// Decides about a packet that is no later fragment, and does it. Says how it left, if it was forwarded. A packet
-    /// that is not leaves nothing behind.
+    /// that is not leaves nothing behind, but for its way out by a NAT gateway to one that refuses it.
     fn forward(
         &mut self,
         now: Time,
@@ -184,35 +184,38 @@ impl Core {
         let view =
             View { tables: &self.tables, flows: &self.flows, nat: &self.nat, gateway: self.gateway, now };
         let decision = pipeline::decide(&view, port, frame, packet, trace);
-        let forwarded = match &decision.verdict {
-            Verdict::Forward(forward) => edit(frame, packet, forward)
-                .and_then(|pieces| self.settle(now, packet, &decision, forward).map(|()| (*forward, pieces))),
-            Verdict::Drop(reason) => Err(*reason),
-            Verdict::Reply(_) | Verdict::Consumed => {
-                self.count_refusal(&decision, packet.total_len());
-                return act(decision.verdict, port, send).map(|()| None);
-            }
-        };
-        match forwarded {
-            Ok((forward, pieces)) => {
-                emit(frame, pieces, forward.port, send);
+        match &decision.verdict {
+            Verdict::Forward(forward) => {
+                let settled = match edit(frame, packet, forward) {
+                    Ok(pieces) => self.settle(now, packet, &decision, Some(forward)).map(|()| pieces),
+                    Err(reason) => Err(reason),
+                };
+                if settled.is_err() {
+                    self.count_refusal(&decision, &decision.crossings, packet.total_len());
+                }
+                emit(frame, settled?, forward.port, send);
                 let gateways = decision.crossings.iter().map(|crossing| (crossing.gateway, crossing.from));
-                Ok(Some(First { ethernet: Ethernet::of(packet), forward, gateways: gateways.collect() }))
+                let (ethernet, gateways) = (Ethernet::of(packet), gateways.collect());
+                return Ok(Some(First { ethernet, forward: *forward, gateways }));
             }
-            Err(reason) => {
-                self.count_refusal(&decision, packet.total_len());
-                Err(reason)
+            // The packet has left, as far as its sender and the gateways on its way out know.
+            Verdict::Drop(reason) if decision.claim.is_some() => {
+                self.settle(now, packet, &decision, None)?;
+                self.count_refusal(&decision, &[], packet.total_len());
+                return Err(*reason);
             }
+            _ => self.count_refusal(&decision, &decision.crossings, packet.total_len()),
         }
+        act(decision.verdict, port, send).map(|()| None)
     }
 
-    /// Stores what a forwarded packet claimed.
+    /// Stores what a packet claimed, and the verdict for the next ones if it is forwarded.
     fn settle(
         &mut self,
         now: Time,
         packet: &Packet,
         decision: &Decision,
-        forward: &Forward,
+        forward: Option<&Forward>,
     ) -> Result<(), DropReason> {
         let (flags, length) = (tcp_flags(packet), packet.total_len());
         let mut sessions = Vec::new();
@@ -239,7 +242,7 @@ impl Core {
             // Too many to be kept with a verdict.
             _ => None,
         };
-        if let Some(sessions) = sessions {
+        if let Some((forward, sessions)) = forward.zip(sessions) {
             let (generation, ethernet) = (self.tables.generation, Ethernet::of(packet));
             let cached =
                 Cached { generation, ethernet, forward: *forward, receiver: flow.receiver, sessions };
@@ -249,9 +252,9 @@ impl Core {
         Ok(())
     }
 
-    /// Counts a packet that did not get through, at the gateway that refused it or that it had passed.
-    fn count_refusal(&mut self, decision: &Decision, length: usize) {
-        let passed = decision.crossings.iter().map(|crossing| (crossing.gateway, crossing.from, None));
+    /// Counts a packet that did not get through, at the gateway that refused it and at those that it had passed.
+    fn count_refusal(&mut self, decision: &Decision, passed: &[Crossing], length: usize) {
+        let passed = passed.iter().map(|crossing| (crossing.gateway, crossing.from, None));
         let refused = decision.refused.map(|refused| (refused.gateway, refused.from, refused.refusal));
         for (gateway, from, refusal) in passed.chain(refused) {
             let key = &self.tables.nat_gateways[gateway].translation.key;

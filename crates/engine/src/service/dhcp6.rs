@@ -95,14 +95,18 @@ fn reply(interface: &Interface, request: &Message) -> Option<Message> {
     match request.kind {
         SOLICIT | REQUEST | RENEW | REBIND => {
             for association in asked.all(IA_NA) {
-                options.push(IA_NA, leased(interface, association)?);
+                options.push(IA_NA, leased(interface, request.kind, association)?);
             }
             for association in asked.all(IA_PD) {
                 options.push(IA_PD, refused_prefix(association)?);
             }
         }
         CONFIRM => {
-            let fits = addresses(asked)?.iter().all(|&own| interface.addresses.contains_key(&own.into()));
+            let named = addresses(asked)?;
+            if named.is_empty() {
+                return None;
+            }
+            let fits = named.iter().all(|&own| interface.addresses.contains_key(&own.into()));
             let (code, words) = match fits {
                 true => (SUCCESS, "all addresses are on the link"),
                 false => (NOT_ON_LINK, "not an address of this interface"),
@@ -117,13 +121,23 @@ fn reply(interface: &Interface, request: &Message) -> Option<Message> {
     Some(Message { kind, transaction: request.transaction, options })
 }
 
-/// An identity association with the interface's addresses in it.
-fn leased(interface: &Interface, asked: &[u8]) -> Option<Vec<u8>> {
+/// An identity association with the interface's addresses in it. Others that the client thinks it has get no more time
+/// (RFC 8415 sections 18.3.4 and 18.3.5).
+fn leased(interface: &Interface, kind: u8, asked: &[u8]) -> Option<Vec<u8>> {
     let mut options = Options::default();
+    let lease = |address: Ipv6Addr, preferred: u32, valid: u32| {
+        [&address.octets()[..], &preferred.to_be_bytes(), &valid.to_be_bytes()].concat()
+    };
     for address in interface.addresses.keys() {
         if let IpAddr::V6(address) = address {
-            let [preferred, valid] = [PREFERRED, VALID].map(u32::to_be_bytes);
-            options.push(IA_ADDR, [&address.octets()[..], &preferred, &valid].concat());
+            options.push(IA_ADDR, lease(*address, PREFERRED, VALID));
+        }
+    }
+    if matches!(kind, RENEW | REBIND) {
+        for address in addresses_in(asked)? {
+            if !interface.addresses.contains_key(&address.into()) {
+                options.push(IA_ADDR, lease(address, 0, 0));
+            }
         }
     }
     if options.is_empty() {
@@ -141,13 +155,14 @@ fn refused_prefix(asked: &[u8]) -> Option<Vec<u8>> {
 
 /// All addresses that a client names; none if it names them badly.
 fn addresses(asked: &Options) -> Option<Vec<Ipv6Addr>> {
-    let mut named = Vec::new();
-    for association in asked.all(IA_NA) {
-        for address in Options::parse(association.get(12..)?)?.all(IA_ADDR) {
-            named.push(Ipv6Addr::from(*address.first_chunk::<16>()?));
-        }
-    }
-    Some(named)
+    let named = asked.all(IA_NA).map(addresses_in).collect::<Option<Vec<_>>>()?;
+    Some(named.concat())
+}
+
+/// Those that one identity association names.
+fn addresses_in(association: &[u8]) -> Option<Vec<Ipv6Addr>> {
+    let options = Options::parse(association.get(12..)?)?;
+    options.all(IA_ADDR).map(|address| Some(Ipv6Addr::from(*address.first_chunk::<16>()?))).collect()
 }
 
 fn status(code: u16, words: &str) -> Vec<u8> {

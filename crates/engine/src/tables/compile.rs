@@ -92,6 +92,7 @@ impl Tables {
         let port = fabric.interfaces.get(&key).copied();
         let subnet = numbers.subnets[&interface.subnet];
         let vpc = &mut self.vpcs[self.subnets[subnet].vpc];
+        let egress_only = region.egress_only_internet_gateway_of(interface.vpc);
         let mac = Mac(interface.mac.0);
         let v4 = interface.addresses();
         let v4 = v4.map(|private| (IpAddr::V4(private), region.public_address_of(interface.id, private)));
@@ -104,7 +105,7 @@ impl Tables {
                 (IpAddr::V4(private), Some(public)) if vpc.internet_gateway.is_some() => {
                     self.public.insert(public, (index, private));
                 }
-                (IpAddr::V6(global), _) => {
+                (IpAddr::V6(global), _) if vpc.internet_gateway.is_some() || egress_only.is_some() => {
                     self.global.insert(global, index);
                 }
                 _ => {}

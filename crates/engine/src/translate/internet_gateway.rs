@@ -8,19 +8,22 @@ use model::InternetGatewayId;
 use wire::Rewrite;
 
 use crate::pipeline::Hop;
-use crate::tables::Interface;
+use crate::tables::{Interface, Tables};
 use crate::trace::{Direction, Step, Trace};
 use crate::verdict::DropReason;
 
-/// Out: the source becomes public. An ICMP error quotes a packet that came to the private address.
+/// Out: the source becomes public, whoever of the VPC sends it: what a middlebox hands on is still its owner's. An ICMP
+/// error quotes a packet that came to the private address.
 pub(crate) fn outbound(
-    interface: &Interface,
+    tables: &Tables,
+    sender: &Interface,
     gateway: InternetGatewayId,
     hop: Hop,
     trace: &mut impl Trace,
 ) -> Result<Hop, DropReason> {
     let private = hop.key.src;
-    let public = match (private, interface.addresses.get(&private)) {
+    let owner = tables.vpc_of(sender).addresses.get(&private).ok_or(DropReason::NoPublicAddress)?;
+    let public = match (private, tables.interfaces[*owner].addresses.get(&private)) {
         (IpAddr::V4(_), Some(&Some(public))) => public.into(),
         (IpAddr::V6(_), Some(_)) => private,
         _ => return Err(DropReason::NoPublicAddress),

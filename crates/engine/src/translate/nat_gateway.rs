@@ -64,6 +64,9 @@ pub(crate) fn inbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) 
             let looked = walk.view.nat.inbound(&gateway.translation.key, &hop.key, facts(walk));
             let found = looked.map_err(|refusal| {
                 refuse(walk, index, Side::Outside, Some(refusal));
+                if refusal == Refusal::Unsolicited {
+                    walk.keep_way_out(&hop);
+                }
                 reason(refusal)
             })?;
             let hop = pass(walk, index, Side::Outside, hop)?;

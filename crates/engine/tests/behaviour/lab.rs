@@ -1,13 +1,15 @@
 //! A cloud to try packets on: the reference network, or whatever a test declares.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use engine::{DropReason, Engine, Fabric, InterfaceKey, PortId, ROUTER_MAC, Services, Tables, Time, Uplink};
 use model::{
-    AccountId, Applied, Change, Direction, InstanceId, InternetGatewayId, Launch, NewInterface, Peer,
-    Permission, Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia, SecurityGroupId, SubnetId,
-    Tags, VpcId,
+    AccountId, AclEntry, AddressFamily, Applied, Change, Connectivity, Direction,
+    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, Ipv6Addresses, Launch, NatGatewayId,
+    NatGatewayState, NetworkAclId, NewInterface, NewNatGateway, Peer, Permission, PrefixListEntry,
+    PrefixListId, Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia, SecurityGroupId, SubnetId,
+    Tags, VpcId, VpcPeeringConnectionId,
 };
 use wire::{Frame, Mac, build};
 
@@ -17,6 +19,7 @@ pub(crate) const UPLINK: PortId = PortId(91);
 pub(crate) const UPLINK_MAC: Mac = Mac([0x0a, 0, 0, 0, 0, 91]);
 /// A host on the internet segment, and its Ethernet address.
 pub(crate) const OFFICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 8);
+pub(crate) const OFFICE6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 8);
 pub(crate) const OFFICE_MAC: Mac = Mac([0x0a, 0, 0, 0, 1, 8]);
 
 /// One instance as seen from the fabric.
@@ -60,6 +63,10 @@ pub(crate) fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
 }
 
+pub(crate) fn ip6(text: &str) -> Ipv6Addr {
+    text.parse().unwrap()
+}
+
 /// What a group lets in: protocol, ports, from where.
 pub(crate) type Ingress<'a> = (Protocol, Option<(i32, i32)>, &'a str);
 
@@ -80,7 +87,7 @@ impl Cloud {
                 port: UPLINK,
                 mac: UPLINK_MAC,
                 mtu: 1500,
-                neighbors: [(OFFICE.into(), OFFICE_MAC)].into(),
+                neighbors: [(OFFICE.into(), OFFICE_MAC), (OFFICE6.into(), OFFICE_MAC)].into(),
                 gateway: None,
             }),
             ..Fabric::default()
@@ -207,6 +214,99 @@ impl Cloud {
         public_ip
     }
 
+    /// A NAT gateway that translates: public by this Elastic IP address, or private.
+    pub(crate) fn nat_gateway(
+        &mut self,
+        subnet: SubnetId,
+        address: &str,
+        public: Option<&str>,
+        profile: &str,
+    ) -> NatBox {
+        let allocations = public.map(|public| {
+            let change = Change::AllocateAddress { public_ip: ip(public), tags: Tags::new() };
+            let Applied::Address(allocation) = self.apply(change) else { panic!() };
+            allocation
+        });
+        let tags = [("ringwall:nat-profile".to_owned(), profile.to_owned())].into();
+        let connectivity = if public.is_some() { Connectivity::Public } else { Connectivity::Private };
+        let allocations = allocations.into_iter().collect();
+        let private_ip = Some(ip(address));
+        let new = NewNatGateway { connectivity, allocations, private_ip, tags, ..NewNatGateway::new(subnet) };
+        let Applied::NatGateway(id) = self.apply(Change::CreateNatGateway(new)) else { panic!() };
+        self.apply(Change::SetNatGatewayState { gateway: id, state: NatGatewayState::Available });
+        let interface = self.region.nat_gateways()[&id].interface;
+        let mac = Mac(self.region.interfaces()[&interface].mac.0);
+        let key = InterfaceKey { region: self.region.key().clone(), interface };
+        NatBox { id, key, mac, ip: ip(address) }
+    }
+
+    /// Gives a VPC and subnets IPv6: the block of the VPC, and those of the subnets.
+    pub(crate) fn ipv6(&mut self, vpc: VpcId, cidr: &str, subnets: &[(SubnetId, &str)]) {
+        self.apply(Change::AssociateVpcIpv6CidrBlock { vpc, cidr: cidr.parse().unwrap() });
+        for &(subnet, cidr) in subnets {
+            self.apply(Change::AssociateSubnetCidrBlock { subnet, cidr: cidr.parse().unwrap() });
+        }
+    }
+
+    pub(crate) fn ipv6_address(&mut self, machine: &Machine, address: &str) -> Ipv6Addr {
+        let own = ip6(address);
+        let (interface, addresses) = (machine.key.interface, Ipv6Addresses::These(vec![own]));
+        self.apply(Change::AssignIpv6Addresses { interface, addresses });
+        own
+    }
+
+    /// A network ACL of the subnet's own: it lets nothing through.
+    pub(crate) fn network_acl(&mut self, vpc: VpcId, subnet: SubnetId) -> NetworkAclId {
+        let Applied::NetworkAcl(acl) = self.apply(Change::CreateNetworkAcl { vpc, tags: Tags::new() }) else {
+            panic!()
+        };
+        let association = self.region.subnets()[&subnet].network_acl.id;
+        self.apply(Change::ReplaceNetworkAclAssociation { association, acl });
+        acl
+    }
+
+    pub(crate) fn acl_entry(
+        &mut self,
+        acl: NetworkAclId,
+        direction: Direction,
+        number: u16,
+        rule: (Protocol, Option<(u16, u16)>, &str, bool),
+    ) {
+        let (protocol, numbers, cidr, allow) = rule;
+        let is_icmp = matches!(protocol, Protocol::Icmp | Protocol::Icmpv6);
+        let ports = numbers.filter(|_| !is_icmp);
+        let icmp = numbers.filter(|_| is_icmp).map(|(kind, code)| (kind as i16, code as i16));
+        let entry = AclEntry { protocol, cidr: cidr.parse().unwrap(), ports, icmp, allow };
+        self.apply(Change::CreateNetworkAclEntry { acl, direction, number, entry });
+    }
+
+    pub(crate) fn peering(&mut self, requester: VpcId, accepter: VpcId) -> VpcPeeringConnectionId {
+        let change = Change::CreateVpcPeeringConnection { requester, accepter, time: 0, tags: Tags::new() };
+        let Applied::VpcPeeringConnection(connection) = self.apply(change) else { panic!() };
+        self.apply(Change::AcceptVpcPeeringConnection { connection, time: 0 });
+        connection
+    }
+
+    pub(crate) fn egress_only(&mut self, vpc: VpcId) -> EgressOnlyInternetGatewayId {
+        let change = Change::CreateEgressOnlyInternetGateway { vpc, tags: Tags::new() };
+        let Applied::EgressOnlyInternetGateway(gateway) = self.apply(change) else { panic!() };
+        gateway
+    }
+
+    pub(crate) fn prefix_list(&mut self, cidrs: &[&str]) -> PrefixListId {
+        let entry = |cidr: &&str| PrefixListEntry { cidr: cidr.parse().unwrap(), description: None };
+        let entries: Vec<_> = cidrs.iter().map(entry).collect();
+        let change = Change::CreateManagedPrefixList {
+            name: "list".to_owned(),
+            family: AddressFamily::of(entries[0].cidr),
+            max_entries: 10,
+            entries,
+            tags: Tags::new(),
+        };
+        let Applied::PrefixList(list) = self.apply(change) else { panic!() };
+        list
+    }
+
     pub(crate) fn tables(&self, generation: u64) -> Arc<Tables> {
         Arc::new(Tables::compile([&self.region], &self.fabric, generation, 7))
     }
@@ -214,6 +314,15 @@ impl Cloud {
     pub(crate) fn lab(&self) -> Lab {
         Lab { engine: Engine::new(self.tables(1), 7), now: Time(0) }
     }
+}
+
+/// A NAT gateway as seen from the fabric.
+#[derive(Debug, Clone)]
+pub(crate) struct NatBox {
+    pub(crate) id: NatGatewayId,
+    pub(crate) key: InterfaceKey,
+    pub(crate) mac: Mac,
+    pub(crate) ip: Ipv4Addr,
 }
 
 /// A running engine.

@@ -15,6 +15,8 @@ mod explain;
 #[cfg(test)]
 mod fragments;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod icmp_errors;
 #[cfg(test)]
 mod internet_gateway;
@@ -25,7 +27,15 @@ mod lab;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod middleboxes;
+#[cfg(test)]
 mod mtu;
+#[cfg(test)]
+mod nat_gateway;
+#[cfg(test)]
+mod network_acls;
+#[cfg(test)]
+mod peering;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

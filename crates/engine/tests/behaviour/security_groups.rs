@@ -1,9 +1,10 @@
 //! Security groups allow, sum up, and know connections.
 
 use engine::DropReason;
-use model::{Direction, Peer, Protocol};
+use model::{Change, ConnectionTracking, Direction, InterfaceAttribute, Peer, Protocol};
 use wire::{TcpFlags, build};
 
+use crate::gateways::{ACK, Gateways, SYN, SYN_ACK};
 use crate::lab::{NAT_PUBLIC, OFFICE, Reference, from_office, ip, udp};
 
 #[test]
@@ -139,4 +140,138 @@ fn the_nat_instance_takes_the_tunnel_from_one_address() {
     assert_eq!(lab.one(crate::lab::UPLINK, tunnel(OFFICE)).0, network.nat.port);
     let stranger = tunnel(ip("198.51.100.9"));
     assert_eq!(lab.dropped(crate::lab::UPLINK, stranger), DropReason::SecurityGroupIngress);
+}
+
+#[test]
+fn what_everybody_may_begin_and_anything_may_answer_is_not_tracked() {
+    // Whom the server lets in and out; whether its answers outlive the rule that lets them out.
+    for (from, to, tracked) in [
+        ("0.0.0.0/0", "0.0.0.0/0", false),
+        ("10.0.0.0/16", "0.0.0.0/0", true),
+        ("0.0.0.0/0", "10.0.0.0/16", true),
+    ] {
+        for ping in [false, true] {
+            let mut net = Gateways::new("aws");
+            let group = net.cloud.group(net.vpc, "server", &[]);
+            net.cloud.revoke_all(group, Direction::Egress);
+            for (direction, peer) in [(Direction::Ingress, from), (Direction::Egress, to)] {
+                let peer = Peer::Cidr(peer.parse().unwrap());
+                net.cloud.allow(group, direction, Protocol::All, None, peer);
+            }
+            let server = net.cloud.machine(20, net.public, "10.0.2.20", &[group], true);
+            let a = net.a.clone();
+            let mut lab = net.lab();
+            let (question, answer) = match ping {
+                false => (
+                    build::tcp(a.ip, server.ip, 5, 80, SYN, b""),
+                    build::tcp(server.ip, a.ip, 80, 5, SYN_ACK, b""),
+                ),
+                true => {
+                    (build::echo(a.ip, server.ip, true, 7, 1, b""), build::echo(server.ip, a.ip, false, 7, 1, b""))
+                }
+            };
+            let (question, answer) = (a.by_router(question), server.by_router(answer));
+            assert_eq!(lab.one(a.port, question).0, server.port);
+            assert_eq!(lab.one(server.port, answer.clone()).0, a.port);
+            net.cloud.revoke_all(group, Direction::Egress);
+            lab.engine.load(net.cloud.tables(2));
+            // ICMP is always tracked (EC2 user guide, "Untracked connections").
+            match tracked || ping {
+                true => assert_eq!(lab.one(server.port, answer).0, a.port, "{from} {to}"),
+                false => assert_eq!(lab.dropped(server.port, answer), DropReason::SecurityGroupEgress),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interface_may_forget_sooner() {
+    let mut net = Gateways::new("aws");
+    let interface = net.a.key.interface;
+    let times = ConnectionTracking { tcp_established: 60, udp_stream: 60, udp: 45 };
+    let attribute = InterfaceAttribute::ConnectionTracking(times);
+    net.cloud.apply(Change::ModifyNetworkInterfaceAttribute { interface, attribute });
+    net.cloud.revoke_all(net.inside, Direction::Ingress);
+    let (a, web) = (&net.a, &net.web);
+    let reason = DropReason::SecurityGroupIngress;
+    let mut lab = net.lab();
+    let tcp = |flags| a.by_router(build::tcp(a.ip, web.ip, 5, 80, flags, b""));
+    let tcp_back = |flags| web.by_router(build::tcp(web.ip, a.ip, 80, 5, flags, b""));
+    let datagram = a.by_router(build::udp(a.ip, web.ip, 5, 53, b"?"));
+    let answer = web.by_router(build::udp(web.ip, a.ip, 53, 5, b"!"));
+    for (wait, passes) in [(59, true), (60, false)] {
+        lab.one(a.port, tcp(SYN));
+        lab.one(web.port, tcp_back(SYN_ACK));
+        lab.wait(wait);
+        match passes {
+            true => assert_eq!(lab.one(web.port, tcp_back(ACK)).0, a.port),
+            false => assert_eq!(lab.dropped(web.port, tcp_back(ACK)), reason),
+        }
+        lab.wait(100);
+    }
+    for (wait, passes) in [(44, true), (45, false)] {
+        lab.one(a.port, datagram.clone());
+        lab.wait(wait);
+        match passes {
+            true => assert_eq!(lab.one(web.port, answer.clone()).0, a.port),
+            false => assert_eq!(lab.dropped(web.port, answer.clone()), reason),
+        }
+        lab.wait(100);
+    }
+    lab.one(a.port, datagram);
+    lab.one(web.port, answer.clone());
+    lab.wait(60);
+    assert_eq!(lab.dropped(web.port, answer), reason);
+}
+
+#[test]
+fn a_prefix_list_stands_for_its_entries() {
+    let mut net = Gateways::new("aws");
+    let list = net.cloud.prefix_list(&["10.0.1.10/32", "192.0.2.0/24"]);
+    let guarded = net.cloud.group(net.vpc, "guarded", &[]);
+    net.cloud.allow(guarded, Direction::Ingress, Protocol::Udp, Some((53, 53)), Peer::PrefixList(list));
+    let server = net.cloud.machine(20, net.public, "10.0.2.20", &[guarded], true);
+    let (a, b) = (net.a.clone(), net.b.clone());
+    let mut lab = net.lab();
+    let ask = |host: &crate::lab::Machine| host.by_router(build::udp(host.ip, server.ip, 5, 53, b"?"));
+    assert_eq!(lab.one(a.port, ask(&a)).0, server.port);
+    assert_eq!(lab.dropped(b.port, ask(&b)), DropReason::SecurityGroupIngress);
+    net.cloud.apply(Change::ModifyManagedPrefixList {
+        list,
+        current_version: Some(1),
+        name: None,
+        max_entries: None,
+        add: vec![model::PrefixListEntry { cidr: "10.0.1.11/32".parse().unwrap(), description: None }],
+        remove: vec![],
+    });
+    lab.engine.load(net.cloud.tables(2));
+    assert_eq!(lab.one(b.port, ask(&b)).0, server.port);
+}
+
+#[test]
+fn each_family_has_its_rules() {
+    let mut net = Gateways::new("aws");
+    let web = net.web.clone();
+    let a = net.a.clone();
+    let mut lab = net.lab();
+    let ping = a.by_router(build::echo(net.a6, net.web6, true, 7, 1, b""));
+    assert_eq!(lab.dropped(a.port, ping.clone()), DropReason::SecurityGroupIngress);
+    let open = net.cloud.region.interfaces()[&web.key.interface].groups[0];
+    // ICMP of IPv4 is not ICMPv6.
+    let everyone = Peer::Cidr6("::/0".parse().unwrap());
+    net.cloud.allow(open, Direction::Ingress, Protocol::Tcp, Some((80, 80)), everyone);
+    lab.engine.load(net.cloud.tables(2));
+    assert_eq!(lab.dropped(a.port, ping.clone()), DropReason::SecurityGroupIngress);
+    let syn = a.by_router(build::tcp(net.a6, net.web6, 5, 80, SYN, b""));
+    assert_eq!(lab.one(a.port, syn).0, web.port);
+    net.cloud.allow(open, Direction::Ingress, Protocol::Icmpv6, Some((128, -1)), everyone);
+    lab.engine.load(net.cloud.tables(3));
+    assert_eq!(lab.one(a.port, ping).0, web.port);
+    let reply = web.by_router(build::echo(net.web6, net.a6, false, 7, 1, b""));
+    assert_eq!(lab.one(web.port, reply).0, a.port, "an answer");
+    // A group stands for its members' IPv6 addresses too.
+    net.cloud.allow(net.inside, Direction::Ingress, Protocol::All, None, Peer::Group(open));
+    lab.engine.load(net.cloud.tables(4));
+    let question = web.by_router(build::udp(net.web6, net.a6, 5, 53, b"?"));
+    assert_eq!(lab.one(web.port, question).0, a.port);
 }
