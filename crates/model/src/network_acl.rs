@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault, InvalidValue};
@@ -88,6 +88,21 @@ impl Region {
         acl.egress.insert(FIRST, everything);
         self.network_acls.insert(id, acl);
         id
+    }
+
+    /// Gives the default network ACL of a VPC that has got IPv6 the rules that let it through, each way where nobody
+    /// changed the rules (VPC User Guide, "Default network ACL").
+    pub(crate) fn let_ipv6_through(&mut self, vpc: VpcId) {
+        let everything = AclEntry::allow(IpNet::V4(Ipv4Net::default()));
+        let untouched = BTreeMap::from([(FIRST, everything)]);
+        let default = self.vpcs.get(&vpc).map(|vpc| vpc.default_network_acl);
+        if let Some(acl) = default.and_then(|id| self.network_acls.get_mut(&id)) {
+            for entries in [&mut acl.ingress, &mut acl.egress] {
+                if *entries == untouched {
+                    entries.insert(FIRST + 1, AclEntry::allow(IpNet::V6(Ipv6Net::default())));
+                }
+            }
+        }
     }
 
     /// Gives VPCs and subnets of a state from before there were network ACLs what they would have come with.

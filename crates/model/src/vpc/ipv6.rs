@@ -40,6 +40,7 @@ impl Region {
         self.add_local_routes(id, IpNet::V6(cidr));
         if first {
             self.let_ipv6_out(id);
+            self.let_ipv6_through(id);
         }
         Ok(association)
     }
@@ -110,6 +111,18 @@ mod tests {
         network.apply(disassociate.clone());
         assert!(network.region.route_tables()[&table].routes().all(|r| r.destination != cidr.into()));
         assert_eq!(network.refused(disassociate).code(), "InvalidVpcCidrBlockAssociationID.NotFound");
+    }
+
+    #[test]
+    fn a_block_comes_with_rules_of_the_default_network_acl() {
+        let mut network = Network::new();
+        let acl = network.region.vpcs()[&network.vpc].default_network_acl;
+        network.apply(Change::DeleteNetworkAclEntry { acl, direction: Direction::Egress, number: 100 });
+        network.apply(associate(network.vpc, "2001:db8:0:100::/56"));
+        let acl = &network.region.network_acls()[&acl];
+        let everyone = cidr6("::/0").into();
+        assert!(acl.ingress[&101].allow && acl.ingress[&101].cidr == everyone);
+        assert!(acl.egress.is_empty(), "somebody changed the rules of this direction");
     }
 
     #[test]
