@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::translate;
+
 /// The well-known prefix 64:ff9b::/96 (RFC 6052 section 2.1), without its length.
 pub const WELL_KNOWN_PREFIX: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 
@@ -28,6 +30,11 @@ pub fn extract(prefix: Ipv6Addr, len: u8, address: Ipv6Addr) -> Option<Ipv4Addr>
     let (bytes, kept) = (address.octets(), usize::from(len) / 8);
     let is_behind = bytes[..kept] == prefix.octets()[..kept];
     (is_behind && bytes[RESERVED] == 0).then(|| Ipv4Addr::from(places.map(|place| bytes[place])))
+}
+
+/// Type and code of an ICMP error in the other family (RFC 7915 sections 4.2 and 5.2). None if there is no such error.
+pub fn icmp_error(kind: u8, code: u8, to_v6: bool) -> Option<(u8, u8)> {
+    translate::icmp_error_kind(kind, code, to_v6)
 }
 
 /// Where the bytes of the IPv4 address are.

@@ -62,6 +62,13 @@ impl Translation {
     }
 }
 
+/// See [`crate::nat64::icmp_error`].
+pub(crate) fn icmp_error_kind(kind: u8, code: u8, to_v6: bool) -> Option<(u8, u8)> {
+    let head = [kind, code, 0, 0, 0, 0, 0, 0];
+    let translated = if to_v6 { icmp::to_v6(head, usize::MAX) } else { icmp::to_v4(head) };
+    translated.map(|head| (head[0], head[1]))
+}
+
 /// Finds out whether a packet, and what it quotes, can be translated.
 pub(crate) fn plan(
     translation: Translation,

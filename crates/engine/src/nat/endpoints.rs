@@ -59,7 +59,7 @@ impl InsideKey {
         let address = *self.remote.ip();
         let embedded = match self.inside {
             SocketAddr::V4(_) => None,
-            SocketAddr::V6(_) => nat64::embed(nat64::WELL_KNOWN_PREFIX, PREFIX_LEN, address),
+            SocketAddr::V6(_) => embed(address),
         };
         let remote = embedded.map_or(IpAddr::V4(address), IpAddr::V6);
         packet(self.protocol, from, (self.inside.ip(), self.inside.port()), (remote, self.remote.port()))
@@ -108,6 +108,10 @@ fn packet(protocol: Protocol, from: Side, near: (IpAddr, u16), remote: (IpAddr, 
 /// Length of the well-known prefix of NAT64, 64:ff9b::/96 (RFC 6052 section 2.1), the only one that EC2 has.
 const PREFIX_LEN: u8 = 96;
 
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(super) fn embed(address: Ipv4Addr) -> Option<Ipv6Addr> {
+    nat64::embed(nat64::WELL_KNOWN_PREFIX, PREFIX_LEN, address)
+}
+
+pub(super) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     nat64::extract(nat64::WELL_KNOWN_PREFIX, PREFIX_LEN, address)
 }

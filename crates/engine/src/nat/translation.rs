@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use thiserror::Error;
 use wire::{FlowKey, FlowProto, Rewrite};
 
-use super::endpoints::{InsideKey, OutsideKey, Protocol};
+use super::endpoints::{InsideKey, OutsideKey, Protocol, embed, embedded};
 use super::pools::Free;
 use super::sessions::SessionId;
 use super::state::Side;
@@ -131,6 +131,19 @@ pub enum Answer {
     Reset,
     /// ICMP 3/13, "communication administratively prohibited" (RFC 5508 REQ-8).
     Prohibited,
+}
+
+impl Quote {
+    /// The error's other address, that of its sender if it came from outside, as it looks on the gateway's other side:
+    /// routers out there may have sent it, and to an inside that speaks IPv6 they have addresses of NAT64. None for an
+    /// IPv6 address that stands for no IPv4 one.
+    pub fn far(&self, address: IpAddr) -> Option<IpAddr> {
+        match (address, self.near) {
+            (IpAddr::V4(address), IpAddr::V6(_)) => embed(address).map(IpAddr::V6),
+            (IpAddr::V6(address), IpAddr::V4(_)) => embedded(address).map(IpAddr::V4),
+            _ => Some(address),
+        }
+    }
 }
 
 impl Claim {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use wire::{Rewrite, icmp_error, nat64, tcp_reset};
+use wire::{FlowKey, FlowProto, Rewrite, icmp_error, nat64, tcp_reset};
 
 use crate::nat::{Answer, Facts, Quote, Refusal, Side, Translation};
 use crate::pipeline::{Crossing, End, Hop, Road, Walk};
@@ -35,15 +35,12 @@ pub(crate) fn outbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop)
         // An error about what the gateway has let in: it comes from the gateway now (RFC 5508 REQ-5).
         Some(quoted) => {
             let quote = walk.view.nat.quoted_inbound(&gateway.translation.key, &quoted);
-            let far = match hop.key.dst {
-                IpAddr::V6(far) => nat64::extract(nat64::WELL_KNOWN_PREFIX, 96, far).map(IpAddr::V4),
-                far => Some(far),
-            };
+            let far = quote.and_then(|quote| quote.far(hop.key.dst));
             let Some((quote, far)) = quote.zip(far) else {
                 refuse(walk, index, Side::Inside, None);
                 return Err(DropReason::NatNoSession.into());
             };
-            error(walk, index, Side::Inside, hop, (quote.near, far), &quote)
+            error(walk, index, Side::Inside, hop, (quote.near, far), &quote)?
         }
     };
     walk.trace.note(|| Step::NatGateway {
@@ -75,19 +72,13 @@ pub(crate) fn inbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) 
         // An error about what the gateway has sent (RFC 5508 REQ-4).
         Some(quoted) => {
             let quote = walk.view.nat.quoted_outbound(&gateway.translation.key, &quoted);
-            // Whoever it comes from has an IPv6 address for those who speak that (RFC 7915 section 4.1).
-            let far = quote.and_then(|quote| match (quote.near, hop.key.src) {
-                (IpAddr::V6(_), IpAddr::V4(far)) => {
-                    nat64::embed(nat64::WELL_KNOWN_PREFIX, 96, far).map(IpAddr::V6)
-                }
-                (_, far) => Some(far),
-            });
+            let far = quote.and_then(|quote| quote.far(hop.key.src));
             let Some((quote, far)) = quote.zip(far) else {
                 refuse(walk, index, Side::Outside, None);
                 return Err(DropReason::NatUnsolicited.into());
             };
             let hop = pass(walk, index, Side::Outside, hop)?;
-            error(walk, index, Side::Outside, hop, (far, quote.near), &quote)
+            error(walk, index, Side::Outside, hop, (far, quote.near), &quote)?
         }
     };
     walk.trace.note(|| Step::NatGateway {
@@ -143,10 +134,20 @@ fn error<T>(
     hop: Hop,
     (src, dst): (IpAddr, IpAddr),
     quote: &Quote,
-) -> Hop {
+) -> Result<Hop, DropReason> {
+    let new = |from: IpAddr, to: IpAddr| (from != to).then_some(to);
+    let edit = Rewrite { src: new(hop.key.src, src), dst: new(hop.key.dst, dst), ..Rewrite::default() };
+    let proto = match hop.key.proto {
+        FlowProto::Icmp { kind, code } if src.is_ipv6() != hop.key.src.is_ipv6() => {
+            let (kind, code) =
+                nat64::icmp_error(kind, code, src.is_ipv6()).ok_or(DropReason::Untranslatable)?;
+            FlowProto::Icmp { kind, code }
+        }
+        same => same,
+    };
     walk.crossings.push(Crossing { gateway, from, standing: None });
-    let edit = Rewrite { src: Some(src), dst: Some(dst), ..Rewrite::default() };
-    hop.edited(edit).translated_quote(quote.key, quote.rewrite)
+    let hop = hop.translated(FlowKey { src, dst, proto }, edit);
+    Ok(hop.translated_quote(quote.key, quote.rewrite))
 }
 
 fn refuse<T>(walk: &mut Walk<'_, T>, gateway: usize, from: Side, refusal: Option<Refusal>) {

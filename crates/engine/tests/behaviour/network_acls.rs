@@ -36,7 +36,9 @@ fn the_lowest_number_decides() {
     net.cloud.acl_entry(acl, OUT, 50, (Protocol::Tcp, Some((85, 85)), "10.0.2.0/24", true));
     let mut lab = net.lab();
     let (a, web) = (&net.a, &net.web);
-    for (port, passes) in [(79, true), (80, false), (84, false), (85, true), (86, false), (90, false), (91, true)] {
+    for (port, passes) in
+        [(79, true), (80, false), (84, false), (85, true), (86, false), (90, false), (91, true)]
+    {
         let frame = a.by_router(build::tcp(a.ip, web.ip, 5, port, SYN, b""));
         match passes {
             true => assert_eq!(lab.one(a.port, frame).0, web.port, "{port}"),
@@ -116,7 +118,8 @@ fn a_nat_gateway_has_a_border_on_both_its_sides() {
     let mut engine = Engine::imagine(net.cloud.tables(1));
     let there = engine.explain(Time(0), a.port, a.by_router(udp(a.ip, OFFICE)));
     let external = source_port(&there.sent[0].1);
-    let back = engine.explain(Time(0), UPLINK, from_office(build::udp(OFFICE, ELASTIC, 33434, external, b"")));
+    let back =
+        engine.explain(Time(0), UPLINK, from_office(build::udp(OFFICE, ELASTIC, 33434, external, b"")));
     let borders = |steps: &[Step]| {
         let border = |step: &Step| match step {
             Step::NetworkAcl { subnet, direction, .. } => Some((*subnet, *direction)),
@@ -142,7 +145,11 @@ fn the_gateways_subnet_sees_both_faces_of_a_packet() {
     let (_, left) = lab.one(a.port, question(53));
     assert_eq!(lab.dropped(a.port, question(54)), DropReason::NetworkAclEgress);
     let counted = net.counted(&lab);
-    assert_eq!((counted.in_from_source.packets, counted.packets_dropped), (2, 1), "it had come to the gateway");
+    assert_eq!(
+        (counted.in_from_source.packets, counted.packets_dropped),
+        (2, 1),
+        "it had come to the gateway"
+    );
     let answer = || from_office(build::udp(OFFICE, ELASTIC, 53, source_port(&left), b"!"));
     assert_eq!(lab.dropped(UPLINK, answer()), DropReason::NetworkAclIngress);
     net.cloud.acl_entry(acl, IN, 110, (Protocol::Udp, Some((1024, 65535)), "198.51.100.0/24", true));

@@ -166,9 +166,10 @@ fn what_everybody_may_begin_and_anything_may_answer_is_not_tracked() {
                     build::tcp(a.ip, server.ip, 5, 80, SYN, b""),
                     build::tcp(server.ip, a.ip, 80, 5, SYN_ACK, b""),
                 ),
-                true => {
-                    (build::echo(a.ip, server.ip, true, 7, 1, b""), build::echo(server.ip, a.ip, false, 7, 1, b""))
-                }
+                true => (
+                    build::echo(a.ip, server.ip, true, 7, 1, b""),
+                    build::echo(server.ip, a.ip, false, 7, 1, b""),
+                ),
             };
             let (question, answer) = (a.by_router(question), server.by_router(answer));
             assert_eq!(lab.one(a.port, question).0, server.port);
