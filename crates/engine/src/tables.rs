@@ -23,7 +23,7 @@ mod compile;
 /// The MAC address of every subnet's router, and of all that it answers ARP for.
 pub const ROUTER_MAC: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x01]);
 /// The link-local address of every subnet's router (VPC user guide, "Subnet CIDR blocks").
-pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xec2, 1);
+pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0xec2, 0, 0, 0, 0, 0, 1);
 
 /// Immutable answers for one generation of the world.
 #[derive(Debug)]

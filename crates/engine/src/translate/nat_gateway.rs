@@ -139,8 +139,10 @@ fn error<T>(
     let edit = Rewrite { src: new(hop.key.src, src), dst: new(hop.key.dst, dst), ..Rewrite::default() };
     let proto = match hop.key.proto {
         FlowProto::Icmp { kind, code } if src.is_ipv6() != hop.key.src.is_ipv6() => {
-            let (kind, code) =
-                nat64::icmp_error(kind, code, src.is_ipv6()).ok_or(DropReason::Untranslatable)?;
+            let Some((kind, code)) = nat64::icmp_error(kind, code, src.is_ipv6()) else {
+                refuse(walk, gateway, from, None);
+                return Err(DropReason::Untranslatable);
+            };
             FlowProto::Icmp { kind, code }
         }
         same => same,

@@ -9,6 +9,8 @@ mod connections;
 #[cfg(test)]
 mod dhcp;
 #[cfg(test)]
+mod dhcp6;
+#[cfg(test)]
 mod drop_reasons;
 #[cfg(test)]
 mod explain;
@@ -21,6 +23,8 @@ mod icmp_errors;
 #[cfg(test)]
 mod internet_gateway;
 #[cfg(test)]
+mod ipv6;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod lab;
@@ -31,7 +35,11 @@ mod middleboxes;
 #[cfg(test)]
 mod mtu;
 #[cfg(test)]
+mod nat64;
+#[cfg(test)]
 mod nat_gateway;
+#[cfg(test)]
+mod neighbor_discovery;
 #[cfg(test)]
 mod network_acls;
 #[cfg(test)]
