@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{DropReason, Gateway, METADATA, PortId, ROUTER_MAC, Step};
 use model::{Change, Direction, InstanceState, RouteVia};
-use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment};
+use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment, nd};
 
+use crate::gateways::{ELASTIC, Gateways};
 use crate::lab::{
-    Lab, NAT_PUBLIC, OFFICE, Reference, SERVICES, SERVICES_MAC, UPLINK, UPLINK_MAC, from_office, ip, udp,
+    Lab, NAT_PUBLIC, OFFICE, OFFICE6, Reference, SERVICES, SERVICES_MAC, UPLINK, UPLINK_MAC, from_office, ip,
+    ip6, udp,
 };
 
 #[test]
@@ -164,7 +166,89 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
         DropReason::Malformed(_) => plain(&network, test.port, Frame::new(vec![0; 3])),
         // The host's: it counts them itself. A full table takes a million connections: see the table's own tests.
         DropReason::Oversized | DropReason::SendFailed | DropReason::FlowTableFull => None,
-        // TODO-PROVOKE
-        _ => None,
+        DropReason::NetworkAclEgress => {
+            network.cloud.network_acl(network.vpc, network.test_subnet);
+            plain(&network, test.port, test.by_router(to_office))
+        }
+        DropReason::NetworkAclIngress => {
+            network.cloud.network_acl(network.vpc, network.test_subnet);
+            plain(&network, nat.port, nat.by_router(udp(nat.ip, test.ip)))
+        }
+        DropReason::TtlZero => plain(&network, test.port, test.by_router(to_office.with_ttl(0))),
+        DropReason::SpoofedNeighbor
+        | DropReason::RogueRouter
+        | DropReason::EgressOnly
+        | DropReason::TtlExceeded
+        | DropReason::RoutingLoop
+        | DropReason::NatProtocol
+        | DropReason::NatFragment
+        | DropReason::NatNoSession
+        | DropReason::NatUnsolicited
+        | DropReason::NatPortsExhausted
+        | DropReason::NatFromAfar
+        | DropReason::Untranslatable => Some(provoke_at_gateways(reason)),
+    }
+}
+
+/// The same in the network with gateways of every kind.
+fn provoke_at_gateways(reason: DropReason) -> (Lab, PortId, Frame) {
+    let mut net = Gateways::new("aws");
+    let a = net.a.clone();
+    let from_a = |net: &Gateways, frame| (net.lab(), a.port, a.by_router(frame));
+    let group = nd::multicast_mac(nd::ALL_NODES);
+    match reason {
+        DropReason::SpoofedNeighbor => {
+            let frame = nd::solicit_neighbor(net.b6, net.a6, net.b.mac);
+            (net.lab(), a.port, frame.with_macs(a.mac, group))
+        }
+        DropReason::RogueRouter => {
+            let redirect = build::icmp_error(ip6("fe80::1"), nd::ALL_NODES, 137, 0, &[0; 32]);
+            (net.lab(), a.port, redirect.with_macs(a.mac, group))
+        }
+        DropReason::EgressOnly => {
+            let gateway = RouteVia::EgressOnlyInternetGateway(net.cloud.egress_only(net.vpc));
+            net.cloud.route(net.private_table, "::/0", gateway);
+            (net.lab(), UPLINK, from_office(build::udp(OFFICE6, net.a6, 53, 5, b"")))
+        }
+        DropReason::TtlExceeded => {
+            let error = build::icmp_error(a.ip, OFFICE, 3, 3, &udp(OFFICE, a.ip).bytes[14..]);
+            from_a(&net, error.with_ttl(1))
+        }
+        DropReason::RoutingLoop => {
+            net.cloud.route(net.public_table, "192.0.2.0/24", RouteVia::NatGateway(net.nat.id));
+            from_a(&net, udp(a.ip, ip("192.0.2.9")))
+        }
+        DropReason::NatProtocol => from_a(&net, build::ip(a.ip, OFFICE, 47, b"gre")),
+        DropReason::NatFragment => {
+            let ping = build::echo(a.ip, OFFICE, true, 7, 1, &[7; 1400]).with_dont_fragment(false);
+            let packet = Packet::parse(&ping.bytes).unwrap();
+            from_a(&net, fragment::split(&ping, &packet, 1000).remove(0))
+        }
+        DropReason::NatNoSession => {
+            from_a(&net, build::icmp_error(a.ip, OFFICE, 3, 3, &udp(OFFICE, a.ip).bytes[14..]))
+        }
+        DropReason::NatUnsolicited => (net.lab(), UPLINK, from_office(udp(OFFICE, ELASTIC))),
+        DropReason::NatPortsExhausted => {
+            let mut lab = net.lab();
+            let datagram = |port: u16| a.by_router(build::udp(a.ip, OFFICE, port, 53, b""));
+            for port in 0..55_000 {
+                lab.one(a.port, datagram(port));
+            }
+            (lab, a.port, datagram(55_000))
+        }
+        DropReason::NatFromAfar => {
+            let vpc = net.cloud.vpc("10.9.0.0/16");
+            let subnet = net.cloud.subnet(vpc, "10.9.1.0/24");
+            let table = net.cloud.table(vpc, subnet);
+            let far = net.cloud.machine(20, subnet, "10.9.1.10", &[], true);
+            let peering = net.cloud.peering(vpc, net.vpc);
+            net.cloud.route(table, "10.0.0.0/16", RouteVia::Peering(peering));
+            (net.lab(), far.port, far.by_router(udp(far.ip, net.nat.ip)))
+        }
+        DropReason::Untranslatable => {
+            net.cloud.route(net.private_table, "2001:db8:ffff::/48", RouteVia::NatGateway(net.nat.id));
+            from_a(&net, build::udp(net.a6, OFFICE6, 5, 7, b""))
+        }
+        other => panic!("{other} is provoked elsewhere"),
     }
 }

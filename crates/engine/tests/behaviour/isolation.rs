@@ -108,10 +108,10 @@ proptest! {
     fn no_packet_crosses(steps in steps(60)) {
         let (mut lab, machines, _) = three();
         let parts = Parts {
-            ports: machines.iter().flatten().map(|machine| (machine.port, machine.mac, machine.ip)).collect(),
+            ports: machines.iter().flatten().map(|machine| (machine.port, machine.mac, vec![machine.ip.into()])).collect(),
             macs: machines.iter().flatten().map(|machine| machine.mac)
                 .chain([ROUTER_MAC, OFFICE_MAC, Mac::BROADCAST]).collect(),
-            addresses: [ip("10.0.0.4"), ip("10.0.0.5"), ip("10.0.0.1"), OFFICE, METADATA].to_vec(),
+            addresses: [ip("10.0.0.4"), ip("10.0.0.5"), ip("10.0.0.1"), OFFICE, METADATA].map(IpAddr::V4).to_vec(),
         };
         let vpc_of = |port: PortId| machines.iter().position(|vpc| vpc.iter().any(|one| one.port == port));
         let mut past: Past = machines.iter().map(|[a, b]| {

@@ -43,6 +43,8 @@ mod neighbor_discovery;
 #[cfg(test)]
 mod network_acls;
 #[cfg(test)]
+mod odd_packets;
+#[cfg(test)]
 mod peering;
 #[cfg(test)]
 mod routes;
