@@ -387,7 +387,7 @@ mod tests {
     fn verdict(receiver: EndKey) -> Cached {
         let ethernet = Ethernet { src: Mac([1; 6]), dst: Mac([2; 6]) };
         let edit = Rewrite::default();
-        let forward = Forward { port: receiver.0, rewrite: edit, quoted: edit, mtu: 9001, link_mtu: 9001 };
+        let forward = Forward { port: receiver.0, rewrite: edit, quoted: edit, mtu: 9001 };
         Cached { generation: 1, ethernet, forward, receiver, sessions: [None; 2] }
     }
 

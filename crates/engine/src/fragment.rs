@@ -234,7 +234,7 @@ mod tests {
 
     fn left(out: u32) -> Option<First> {
         let edit = Rewrite::default();
-        let forward = Forward { port: PortId(out), rewrite: edit, quoted: edit, mtu: 1500, link_mtu: 1500 };
+        let forward = Forward { port: PortId(out), rewrite: edit, quoted: edit, mtu: 1500 };
         let ethernet = Ethernet { src: MACS[0], dst: MACS[1] };
         Some(First { ethernet, forward, gateways: Vec::new() })
     }

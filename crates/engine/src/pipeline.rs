@@ -133,7 +133,7 @@ pub(crate) struct Walk<'a, T> {
     pub(crate) refused: Option<Refused>,
     /// What a packet that is refused in the end needs stored of its way out.
     sent: Option<Claim>,
-    /// The smallest MTU so far, in bytes of the packet as its sender sent it, and who answers what exceeds it.
+    /// The smallest MTU so far, in bytes, and who answers what exceeds it.
     narrowest: (u16, IpAddr),
     turns: u8,
 }
@@ -260,7 +260,7 @@ impl<T: Trace> Walk<'_, T> {
                     return Err(DropReason::NoPublicAddress.into());
                 }
                 self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });
-                self.sender_tracks = Tracking::Idle(interface.idle);
+                self.track_sender();
                 self.to_internet(interface, hop)
             }
         }
@@ -375,17 +375,16 @@ impl<T: Trace> Walk<'_, T> {
 
     /// Out of a port, if the packet fits.
     fn leave(&mut self, port: PortId, receiver_tracks: Tracking, hop: Hop) -> Road {
-        let (link_mtu, router) = self.narrowest;
-        let Hop { rewrite, rewrite_quoted: quoted, .. } = hop;
-        let possible = rewrite.possible(self.frame, self.packet, &quoted);
+        let (mtu, router) = self.narrowest;
+        let forward = Forward { port, rewrite: hop.rewrite, quoted: hop.rewrite_quoted, mtu };
+        let possible = forward.rewrite.possible(self.frame, self.packet, &forward.quoted);
         possible.map_err(|_| DropReason::Untranslatable)?;
-        let mtu = rewrite.path_mtu(self.packet, link_mtu).min(VPC_MTU);
+        let mtu = forward.path_mtu(self.packet);
         if self.packet.mtu_len(&self.frame.offload) > usize::from(mtu) && self.packet.dont_fragment() {
             self.trace.note(|| Step::TooBig { mtu });
             let error = icmp_error::too_big(self.frame, self.packet, router, mtu);
             return Err(End::reply(error.ok_or(DropReason::TooBig)?));
         }
-        let forward = Forward { port, rewrite, quoted, mtu, link_mtu };
         // ICMP errors belong to the connection they quote and open none (RFC 5508 REQ-6).
         if hop.quoted.is_some() {
             return Ok((forward, None));

@@ -9,6 +9,7 @@ use thiserror::Error;
 use wire::{Frame, Mac, Malformed, Packet, Rewrite};
 
 use crate::fabric::PortId;
+use crate::pipeline::VPC_MTU;
 
 /// What is to be done with a packet.
 #[derive(Debug)]
@@ -32,10 +33,16 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// Edits of the packet that an ICMP error quotes.
     pub quoted: Rewrite,
-    /// Largest IP packet that the way out carries, in bytes of the packet as its sender sent it.
+    /// Largest IP packet that the way out carries, in bytes of the packet as it leaves.
     pub mtu: u16,
-    /// The same, in bytes of the packet as it leaves: another number where its family changes.
-    pub link_mtu: u16,
+}
+
+impl Forward {
+    /// The longest packet of this one's sender that leaves whole, in bytes. It depends on the packet where its family
+    /// changes.
+    pub(crate) fn path_mtu(&self, packet: &Packet) -> u16 {
+        self.rewrite.path_mtu(packet, self.mtu).min(VPC_MTU)
+    }
 }
 
 macro_rules! drop_reasons {

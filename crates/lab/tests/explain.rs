@@ -1,5 +1,5 @@
 //! Explain on the sample labs, with the engine's tables and without a kernel: the same walk as in a lab that is up.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -11,7 +11,9 @@ use lab::deploy::{Deployment, deploy};
 use lab::file::Lab;
 use lab::plan;
 use lab::walk::{Explanation, Outcome, Proto, Question, Scene, Unanswerable, explain};
-use model::Region;
+use model::{
+    Applied, Change, NatGatewayState, NewNatGateway, Region, RouteTable, RouteTarget, RouteVia, Tags,
+};
 
 const SIX_HOPS: [&str; 6] =
     ["192.168.0.240", "192.168.0.250", "192.168.250.250", "192.168.5.27", "10.211.0.1", "10.210.7.14"];
@@ -21,6 +23,7 @@ struct Standing {
     lab: Lab,
     deployment: Deployment,
     region: Region,
+    fabric: Fabric,
     tables: Arc<Tables>,
 }
 
@@ -47,7 +50,7 @@ impl Standing {
         let services = Services { port: PortId(3), mac: wire::Mac([2, 0, 0, 0, 0, 3]) };
         let fabric = Fabric { interfaces, services: Some(services), uplink: Some(uplink) };
         let tables = Arc::new(Tables::compile([&region], &fabric, 1, 0));
-        Standing { lab, deployment, region, tables }
+        Standing { lab, deployment, region, fabric, tables }
     }
 
     fn sample(name: &str) -> Standing {
@@ -129,6 +132,43 @@ fn a_port_that_no_rule_allows_is_named_with_its_groups() {
 fn without_a_public_address_the_internet_gateway_has_nothing_to_say() {
     let explanation = Standing::sample("before-detour.yaml").ask("test", "origin", Proto::Tcp, 80).unwrap();
     assert!(why(&explanation).1.starts_with("NoPublicAddress"), "{:?}", why(&explanation));
+}
+
+#[test]
+fn a_nat_gateway_is_a_hop() {
+    let mut standing = Standing::sample("before-table.yaml");
+    let region = &mut standing.region;
+    let public_ip = "203.0.113.99".parse().unwrap();
+    let Applied::Address(allocation) =
+        region.apply(Change::AllocateAddress { public_ip, tags: Tags::new() }).unwrap()
+    else {
+        panic!()
+    };
+    let gateway_subnet =
+        region.subnets().values().find(|subnet| subnet.cidr.to_string() == "10.210.128.0/17");
+    let subnet = gateway_subnet.unwrap().id;
+    let private_ip = Some("10.210.128.99".parse().unwrap());
+    let new = NewNatGateway { allocations: vec![allocation], private_ip, ..NewNatGateway::new(subnet) };
+    let Applied::NatGateway(gateway) = region.apply(Change::CreateNatGateway(new)).unwrap() else { panic!() };
+    region.apply(Change::SetNatGatewayState { gateway, state: NatGatewayState::Available }).unwrap();
+    let by_instance = |table: &&RouteTable| {
+        table.routes().any(|route| matches!(route.target, RouteTarget::Instance { .. }))
+    };
+    let table = region.route_tables().values().find(by_instance).unwrap().id;
+    let (destination, target) = ("0.0.0.0/0".parse().unwrap(), RouteVia::NatGateway(gateway));
+    region.apply(Change::ReplaceRoute { table, destination, target }).unwrap();
+    standing.tables = Arc::new(Tables::compile([&standing.region], &standing.fabric, 2, 0));
+
+    for proto in [Proto::Udp, Proto::Tcp, Proto::Icmp] {
+        let explanation = standing.ask("test", "origin", proto, 80).unwrap();
+        assert!(explanation.answered(), "{:?} {:?}", explanation.there, explanation.back);
+        let hops: Vec<_> = explanation.traceroute.iter().map(|hop| hop.unwrap().to_string()).collect();
+        assert_eq!(hops, ["10.210.128.99", "192.0.2.80"], "{proto:?}");
+        for way in [&explanation.there, explanation.back.as_ref().unwrap()] {
+            let visible: Vec<_> = way.stops.iter().filter(|stop| stop.visible).map(|stop| &stop.at).collect();
+            assert_eq!(visible, [&gateway.to_string()]);
+        }
+    }
 }
 
 #[test]

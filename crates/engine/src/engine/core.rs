@@ -138,9 +138,9 @@ impl Core {
         }
         let place = self.flows.find(&(port, packet.flow_key()), pipeline::opens(packet), now)?;
         let cached = self.flows.cached(place, self.tables.generation, Ethernet::of(packet), now)?;
-        let Forward { rewrite, mtu, .. } = &cached.forward;
+        let rewrite = &cached.forward.rewrite;
         let holds = packet.ttl() > rewrite.hops
-            && packet.mtu_len(&frame.offload) <= usize::from(*mtu)
+            && packet.mtu_len(&frame.offload) <= usize::from(cached.forward.path_mtu(packet))
             && rewrite.possible(frame, packet, &Rewrite::default()).is_ok()
             && cached.sessions.iter().flatten().all(|(session, _)| self.nat.contains(*session));
         holds.then_some((place, cached))
@@ -298,7 +298,8 @@ impl Core {
         send: Output<'_>,
     ) -> Result<(), DropReason> {
         let forward = &first.forward;
-        let too_big = packet.mtu_len(&frame.offload) > usize::from(forward.mtu) && packet.dont_fragment();
+        let too_big =
+            packet.mtu_len(&frame.offload) > usize::from(forward.path_mtu(packet)) && packet.dont_fragment();
         let left = if packet.ttl() <= forward.rewrite.hops {
             Err(DropReason::TtlExceeded)
         } else if too_big {
@@ -336,7 +337,7 @@ fn tcp_flags(packet: &Packet) -> Option<TcpFlags> {
 /// Edits a packet. Gives the pieces that it leaves in, if it is too big and may be cut; else the frame itself leaves.
 /// Where the family changes, IPv4 is what is cut (RFC 7915 sections 4 and 5.1).
 fn edit(frame: &mut Frame, packet: &Packet, forward: &Forward) -> Result<Option<Vec<Frame>>, DropReason> {
-    let (mtu, link_mtu) = (usize::from(forward.mtu), usize::from(forward.link_mtu));
+    let (mtu, link_mtu) = (usize::from(forward.path_mtu(packet)), usize::from(forward.mtu));
     let apply = |frame: &mut Frame, packet: &Packet| {
         let edited = forward.rewrite.apply_quoted(frame, packet, &forward.quoted);
         edited.map_err(|_| DropReason::Untranslatable)

@@ -146,6 +146,9 @@ fn what_grows_too_long_is_cut_before() {
         (told.0, &told.1.bytes[34..36], &told.1.bytes[40..42]),
         (web.port, &[3u8, 4][..], &8981u16.to_be_bytes()[..])
     );
+    // What may be cut gets a fragment header, which others of its connection do not have.
+    let sent = lab.send(web.port, answer(8981).with_dont_fragment(false));
+    assert_eq!(sent.len(), 2);
     let sent = lab.send(web.port, answer(9001).with_dont_fragment(false));
     assert_eq!(sent.len(), 2);
     let mut data = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use engine::{Engine, PortId, ROUTER_MAC, Time};
+use engine::{Engine, PortId, ROUTER_MAC, Step, Time};
 use wire::{ETHERNET_LEN, FlowKey, FlowProto, Frame, Mac, Packet, TcpFlags, arp, build};
 
 use crate::deploy::PhysicalId;
@@ -41,7 +41,7 @@ impl Probe {
     }
 }
 
-/// An address of an imagined packet: only IPv4 is asked about, and the fabric forwards nothing else.
+/// An address of an imagined packet: only IPv4 is asked about.
 fn v4(address: IpAddr) -> Ipv4Addr {
     match address {
         IpAddr::V4(address) => address,
@@ -70,8 +70,7 @@ pub fn explain(scene: &Scene<'_>, question: &Question) -> Result<Explanation, Un
     let mut walker = Walker::new(scene);
     let (there, arrival) = walker.walk(Point::Machine(from.clone(), None), Probe { key, quoted: None }, 0);
     let expiring = there.forwarded.iter();
-    let mut traceroute: Vec<_> =
-        expiring.map(|(at, probe)| walker.error_from(at, *probe, TIME_EXCEEDED, &from, key)).collect();
+    let mut traceroute: Vec<_> = expiring.map(|hop| walker.time_exceeded(hop, &from, key)).collect();
     let mut back = None;
     if let Some((at, probe)) = arrival {
         let answer = answer(question, probe.key);
@@ -147,10 +146,18 @@ enum Next {
     End(Outcome),
 }
 
-/// A way, with the packets that machines on it would have let expire.
+/// A way, with the hops on it that would have let the packet expire.
 struct Walked {
     way: Way,
-    forwarded: Vec<(Member, Probe)>,
+    forwarded: Vec<Hop>,
+}
+
+/// Who takes one from the TTL.
+enum Hop {
+    /// A machine, and the packet as it came there.
+    Machine(Member, Probe),
+    /// A NAT gateway: the packet that ends there came into the fabric at this port.
+    NatGateway(PortId, Frame),
 }
 
 struct Walker<'a> {
@@ -189,7 +196,8 @@ impl<'a> Walker<'a> {
                     self.at_machine(&member, device.as_deref(), probe, depth, &mut stops, &mut forwarded)
                 }
                 Point::Fabric { port, src, dst } => {
-                    self.at_fabric(port, (src, dst), probe, depth, &mut stops)
+                    let frame = frame(probe).with_macs(src, dst);
+                    self.at_fabric(port, &frame, probe, depth, &mut stops, &mut forwarded)
                 }
             };
             match next {
@@ -216,7 +224,7 @@ impl<'a> Walker<'a> {
         arrived: Probe,
         depth: usize,
         stops: &mut Vec<Stop>,
-        forwarded: &mut Vec<(Member, Probe)>,
+        forwarded: &mut Vec<Hop>,
     ) -> Next {
         let at = self.scene.name(member);
         let Some(machine) = Machine::of(self.scene, member) else {
@@ -258,7 +266,7 @@ impl<'a> Walker<'a> {
                     return Next::End(Outcome::Unknown { at, why });
                 }
             }
-            forwarded.push((member.clone(), arrived));
+            forwarded.push(Hop::Machine(member.clone(), arrived));
         }
         let Some((leg, gateway)) = machine.route(probe.dst()) else {
             stops.push(stop);
@@ -325,23 +333,44 @@ impl<'a> Walker<'a> {
     fn at_fabric(
         &mut self,
         port: PortId,
-        (src, dst): (Mac, Mac),
+        frame: &Frame,
         probe: Probe,
         depth: usize,
         stops: &mut Vec<Stop>,
+        forwarded: &mut Vec<Hop>,
     ) -> Next {
-        let at = "the cloud".to_owned();
-        let explained = self.engine.explain(Time(0), port, frame(probe).with_macs(src, dst));
-        let decisions = explained.steps.iter().map(|step| self.with_names(step.to_string())).collect();
-        stops.push(Stop { depth, at: at.clone(), packet: probe.key.to_string(), decisions, visible: false });
+        let explained = self.engine.explain(Time(0), port, frame.clone());
+        let stop = |at: &str, packet: FlowKey, visible: bool| {
+            let (at, packet) = (at.to_owned(), packet.to_string());
+            Stop { depth, at, packet, decisions: Vec::new(), visible }
+        };
+        let mut at = "the cloud".to_owned();
+        let mut current = stop(&at, probe.key, false);
+        let mut ttl = 0;
+        for step in &explained.steps {
+            // A NAT gateway is a hop of its own.
+            if let Step::NatGateway { gateway, from, .. } = step {
+                at = self.with_names(gateway.to_string());
+                stops.push(std::mem::replace(&mut current, stop(&at, *from, depth == 0)));
+                ttl += 1;
+                forwarded.push(Hop::NatGateway(port, frame.clone().with_ttl(ttl)));
+            }
+            current.decisions.push(self.with_names(step.to_string()));
+        }
+        stops.push(current);
         if let Some(reason) = explained.dropped {
             return Next::End(self.dropped(&at, format!("{reason}: {}", reason.meaning())));
         }
-        let Some((out, sent)) = explained.sent.into_iter().next() else {
-            return Next::End(self.dropped(&at, "the VPC keeps it for itself".to_owned()));
-        };
+        match explained.sent.into_iter().next() {
+            Some((out, sent)) => self.beyond_fabric(&at, out, &sent),
+            None => Next::End(self.dropped(&at, "the VPC keeps it for itself".to_owned())),
+        }
+    }
+
+    /// On from the fabric, which has sent a frame out of a port.
+    fn beyond_fabric(&mut self, at: &str, out: PortId, sent: &Frame) -> Next {
         let Ok(packet) = Packet::parse(&sent.bytes) else {
-            return Next::End(self.dropped(&at, "what left is no IPv4 packet".to_owned()));
+            return Next::End(self.dropped(at, "what left is no IP packet".to_owned()));
         };
         let probe = Probe { key: packet.flow_key(), quoted: packet.quoted().map(|quoted| quoted.flow_key()) };
         let tables = &self.scene.tables;
@@ -353,7 +382,7 @@ impl<'a> Walker<'a> {
                     let device = Some(FIRST_LINK.to_owned());
                     Next::Go(Point::Machine(Member::Instance(logical.to_owned()), device), probe)
                 }
-                None => Next::End(self.dropped(&at, format!("{} is attached to no instance", key.interface))),
+                None => Next::End(self.dropped(at, format!("{} is attached to no instance", key.interface))),
             };
         }
         if tables.uplink().is_some_and(|uplink| uplink.port == out)
@@ -371,7 +400,7 @@ impl<'a> Walker<'a> {
         }
         match tables.services().filter(|services| services.port == out) {
             Some(services) => Next::Delivered(Recipient::Service(services.port, services.mac), probe),
-            None => Next::End(self.dropped(&at, format!("nobody is known behind {out}"))),
+            None => Next::End(self.dropped(at, format!("nobody is known behind {out}"))),
         }
     }
 
@@ -420,19 +449,25 @@ impl<'a> Walker<'a> {
         arp::parse(&reply.bytes).ok().map(|reply| reply.sender_mac)
     }
 
-    /// The address under which `to` hears an ICMP error from `at` about its packet, if it hears it.
-    fn error_from(
-        &mut self,
-        at: &Member,
-        about: Probe,
-        kind: (u8, u8),
-        to: &Member,
-        sent: FlowKey,
-    ) -> Option<Ipv4Addr> {
-        let reporter = Machine::of(self.scene, at)?;
-        let (leg, _) = reporter.route(about.src())?;
-        let report = error(leg.address.addr().into(), about.key, kind);
-        let (_, heard) = self.walk(Point::Machine(at.clone(), None), report, 0);
+    /// The address under which `to` hears that what it sent has expired at a hop, if it hears it.
+    fn time_exceeded(&mut self, at: &Hop, to: &Member, sent: FlowKey) -> Option<Ipv4Addr> {
+        let (point, report) = match at {
+            Hop::Machine(member, about) => {
+                let reporter = Machine::of(self.scene, member)?;
+                let (leg, _) = reporter.route(about.src())?;
+                let report = error(leg.address.addr().into(), about.key, TIME_EXCEEDED);
+                (Point::Machine(member.clone(), None), report)
+            }
+            Hop::NatGateway(port, frame) => {
+                let explained = self.engine.explain(Time(0), *port, frame.clone());
+                let (out, report) = explained.sent.into_iter().next()?;
+                match self.beyond_fabric("the cloud", out, &report) {
+                    Next::Go(point, probe) => (point, probe),
+                    Next::Delivered(..) | Next::End(_) => return None,
+                }
+            }
+        };
+        let (_, heard) = self.walk(point, report, 0);
         let to = Recipient::Machine(to.clone());
         heard.filter(|(who, heard)| *who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.src())
     }
