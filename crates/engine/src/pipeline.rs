@@ -91,14 +91,14 @@ pub(crate) fn decide(
         turns: 0,
     };
     let road = match view.tables.attached(port) {
-        Some(Attached::Interface(index, interface)) => walk.from_interface(index, interface, hop),
-        Some(Attached::Uplink(uplink)) => walk.from_internet(uplink, hop),
-        Some(Attached::Services) => walk.from_services(hop),
+        Some(Attached::Interface(index, interface)) => walk.leave_interface(index, interface, hop),
+        Some(Attached::Uplink(uplink)) => walk.arrive_from_internet(uplink, hop),
+        Some(Attached::Services) => walk.answer_by_service(hop),
         None => Err(DropReason::UnknownPort.into()),
     };
     let Walk { crossings, refused, sent, .. } = walk;
     let (verdict, claim) = match road {
-        Ok((forward, claim)) => (Verdict::Forward(forward), claim),
+        Ok((forward, claim)) => (Verdict::Forward(Box::new(forward)), claim),
         Err(End(verdict)) => (verdict, sent),
     };
     Decision { verdict, claim, crossings, refused }
@@ -139,7 +139,7 @@ pub(crate) struct Walk<'a, T> {
 }
 
 impl<T: Trace> Walk<'_, T> {
-    fn from_interface(&mut self, index: usize, interface: &Interface, hop: Hop) -> Road {
+    fn leave_interface(&mut self, index: usize, interface: &Interface, hop: Hop) -> Road {
         if self.packet.eth_src() != interface.mac {
             return Err(DropReason::SpoofedMac.into());
         }
@@ -158,7 +158,7 @@ impl<T: Trace> Walk<'_, T> {
         // The VPC's own services stand outside every security group (VPC user guide, "Security groups").
         if self.packet.eth_dst() == ROUTER_MAC {
             if link_local::is_service(hop.key.dst) {
-                return self.to_service(hop);
+                return self.ask_service(hop);
             }
             if hop.key.dst == self.view.tables.vpc_of(interface).dns {
                 return Err(DropReason::NoSuchService.into());
@@ -252,7 +252,7 @@ impl<T: Trace> Walk<'_, T> {
             Some(Target::InternetGateway(gateway)) => {
                 self.leave_subnet(interface.subnet, &hop)?;
                 let hop = internet_gateway::outbound(tables, interface, *gateway, hop, self.trace)?;
-                self.to_internet(interface, hop)
+                self.leave_to_internet(interface, hop)
             }
             Some(Target::EgressOnlyInternetGateway(gateway)) => {
                 self.leave_subnet(interface.subnet, &hop)?;
@@ -261,7 +261,7 @@ impl<T: Trace> Walk<'_, T> {
                 }
                 self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });
                 self.track_sender();
-                self.to_internet(interface, hop)
+                self.leave_to_internet(interface, hop)
             }
         }
     }

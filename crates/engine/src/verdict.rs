@@ -15,7 +15,7 @@ use crate::pipeline::VPC_MTU;
 #[derive(Debug)]
 pub enum Verdict {
     /// Edit it and send it out of a port.
-    Forward(Forward),
+    Forward(Box<Forward>),
     /// Answer with this frame, to the port that the packet came from.
     Reply(Box<Frame>),
     /// It was for the VPC itself, which has nothing to answer.

@@ -196,7 +196,7 @@ impl Core {
                 emit(frame, settled?, forward.port, send);
                 let gateways = decision.crossings.iter().map(|crossing| (crossing.gateway, crossing.from));
                 let (ethernet, gateways) = (Ethernet::of(packet), gateways.collect());
-                return Ok(Some(First { ethernet, forward: *forward, gateways }));
+                return Ok(Some(First { ethernet, forward: **forward, gateways }));
             }
             // The packet has left, as far as its sender and the gateways on its way out know.
             Verdict::Drop(reason) if decision.claim.is_some() => {

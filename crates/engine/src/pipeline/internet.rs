@@ -19,11 +19,11 @@ const MTU: u16 = 1500;
 
 impl<T: Trace> Walk<'_, T> {
     /// Beyond the gateway: either another public address of ours, or somebody on the internet segment.
-    pub(super) fn to_internet(&mut self, sender: &Interface, hop: Hop) -> Road {
+    pub(super) fn leave_to_internet(&mut self, sender: &Interface, hop: Hop) -> Road {
         let tables = self.view.tables;
         self.narrow(MTU, sender);
         if let Some((owner, private)) = tables.behind_public(hop.key.dst) {
-            return self.into_vpc(owner, private, hop);
+            return self.enter_vpc(owner, private, hop);
         }
         let uplink = tables.uplink.as_ref().ok_or(DropReason::NoUplink)?;
         let mac = match (uplink.neighbors.get(&hop.key.dst).copied(), uplink.gateway) {
@@ -37,7 +37,7 @@ impl<T: Trace> Walk<'_, T> {
         self.leave(uplink.port, Tracking::Idle(IdleTimeouts::DEFAULT), hop)
     }
 
-    pub(super) fn from_internet(&mut self, uplink: &Uplink, hop: Hop) -> Road {
+    pub(super) fn arrive_from_internet(&mut self, uplink: &Uplink, hop: Hop) -> Road {
         if let Some(verdict) = nd::on_uplink(self.view.tables, uplink, self.frame, self.packet) {
             return Err(End(verdict));
         }
@@ -55,11 +55,11 @@ impl<T: Trace> Walk<'_, T> {
             return Err(DropReason::MartianSource.into());
         }
         let hop = hop.edited(Rewrite { eth_src: Some(ROUTER_MAC), ..Rewrite::default() });
-        self.into_vpc(owner, private, hop)
+        self.enter_vpc(owner, private, hop)
     }
 
     /// In by the gateway that the address speaks through: for IPv6 its subnet's route table says which.
-    fn into_vpc(&mut self, owner: usize, private: IpAddr, hop: Hop) -> Road {
+    fn enter_vpc(&mut self, owner: usize, private: IpAddr, hop: Hop) -> Road {
         let tables = self.view.tables;
         let receiver = &tables.interfaces[owner];
         let way_out = tables.table_of(tables.subnet_of(receiver)).lookup(hop.key.src);

@@ -11,7 +11,7 @@ use crate::verdict::DropReason;
 
 impl<T: Trace> Walk<'_, T> {
     /// To a server at a link-local address, under a source address that stands for the asking port.
-    pub(super) fn to_service(&mut self, hop: Hop) -> Road {
+    pub(super) fn ask_service(&mut self, hop: Hop) -> Road {
         let services = self.view.tables.services.as_ref().ok_or(DropReason::NoSuchService)?;
         if !link_local::served(&hop.key) {
             return Err(DropReason::NoSuchService.into());
@@ -35,7 +35,7 @@ impl<T: Trace> Walk<'_, T> {
     }
 
     /// A server's answer goes back to the port, and under the destination, that its question came from.
-    pub(super) fn from_services(&mut self, hop: Hop) -> Road {
+    pub(super) fn answer_by_service(&mut self, hop: Hop) -> Road {
         let View { tables, flows, now, .. } = *self.view;
         let place = flows.find(&(self.port, hop.key), self.opening, now).ok_or(DropReason::NoFlow)?;
         let (asker, question) = flows.other_end(place);

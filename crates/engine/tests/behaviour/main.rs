@@ -39,6 +39,8 @@ mod nat64;
 #[cfg(test)]
 mod nat_gateway;
 #[cfg(test)]
+mod nat_gateway_limits;
+#[cfg(test)]
 mod neighbor_discovery;
 #[cfg(test)]
 mod network_acls;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 const STEPS: usize = 300;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn rules_hold(steps in proptest::collection::vec(steps::step(), STEPS)) {
