@@ -42,6 +42,8 @@ impl<T: Trace> Walk<'_, T> {
             return Err(End(verdict));
         }
         if self.packet.eth_dst() != uplink.mac {
+            // A segment carries broadcasts and multicasts to everybody.
+            super::possible_destination(self.packet)?;
             return Err(DropReason::NotForUs.into());
         }
         self.trace.note(|| Step::FromInternet { source: hop.key.src });

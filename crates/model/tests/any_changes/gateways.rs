@@ -144,7 +144,9 @@ fn acl(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
             number: if d & 8 == 0 { 100 } else { number },
             entry,
         },
-        185 => Change::DeleteNetworkAclEntry { acl, direction, number: if d & 8 == 0 { 100 } else { number } },
+        185 => {
+            Change::DeleteNetworkAclEntry { acl, direction, number: if d & 8 == 0 { 100 } else { number } }
+        }
         _ => {
             let association = region.subnets().get(&one(region.subnets(), b, SUBNET));
             let association = association.map(|subnet| subnet.network_acl.id);
