@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{DropReason, Gateway, METADATA, PortId, ROUTER_MAC, Step};
-use model::{Change, Direction, InstanceState, RouteVia};
+use model::{Direction, RouteVia};
 use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment, nd};
 
 use crate::gateways::{ELASTIC, Gateways};
@@ -99,9 +99,7 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
             plain(&network, lone.port, lone.by_router(udp(lone.ip, OFFICE)))
         }
         DropReason::Blackhole => {
-            for state in [InstanceState::Running, InstanceState::Stopped] {
-                network.cloud.apply(Change::SetInstanceState { instance: nat.instance, state });
-            }
+            network.cloud.stop(nat.instance);
             plain(&network, test.port, test.by_router(to_office))
         }
         DropReason::RouteLeadsBack => {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use engine::{DropReason, Engine, Fabric, InterfaceKey, PortId, ROUTER_MAC, Services, Tables, Time, Uplink};
 use model::{
     AccountId, AclEntry, AddressFamily, Applied, Change, Connectivity, Direction,
-    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, Ipv6Addresses, Launch, NatGatewayId,
-    NatGatewayState, NetworkAclId, NewInterface, NewNatGateway, Peer, Permission, PrefixListEntry,
-    PrefixListId, Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia, SecurityGroupId, SubnetId,
-    Tags, VpcId, VpcPeeringConnectionId,
+    EgressOnlyInternetGatewayId, InstanceId, InstanceState, InternetGatewayId, Ipv6Addresses, Launch,
+    NatGatewayId, NatGatewayState, NetworkAclId, NewInterface, NewNatGateway, Peer, Permission,
+    PrefixListEntry, PrefixListId, Protocol, Region, RegionKey, RegionName, RouteTableId, RouteVia,
+    SecurityGroupId, SubnetId, Tags, VpcId, VpcPeeringConnectionId,
 };
 use wire::{Frame, Mac, build};
 
@@ -162,6 +162,13 @@ impl Cloud {
     ) {
         let rule = Permission { protocol, ports, peer, description: None };
         self.apply(Change::AuthorizeSecurityGroup { group, direction, rule });
+    }
+
+    /// Has an instance run, and then not.
+    pub(crate) fn stop(&mut self, instance: InstanceId) {
+        for state in [InstanceState::Running, InstanceState::Stopped] {
+            self.apply(Change::SetInstanceState { instance, state });
+        }
     }
 
     /// Takes all rules of one direction from a group.

@@ -72,8 +72,7 @@ fn the_nat_gateway_behind_a_middlebox_too() {
 #[test]
 fn a_middlebox_that_is_gone_drops_what_comes_in() {
     let (mut net, middlebox, edge) = with_middlebox();
-    let state = model::InstanceState::Stopped;
-    net.cloud.apply(Change::SetInstanceState { instance: middlebox.instance, state });
+    net.cloud.stop(middlebox.instance);
     let mut lab = net.lab();
     let syn = || from_office(build::tcp(OFFICE, WEB_ELASTIC, 5, 80, SYN, b""));
     assert_eq!(lab.dropped(UPLINK, syn()), DropReason::Blackhole);

@@ -1,7 +1,7 @@
 //! The subnet's route table decides by the destination alone; a neighbour's MAC address goes past it.
 
 use engine::{DropReason, Time};
-use model::{Change, InstanceState, RouteVia};
+use model::RouteVia;
 use wire::build;
 
 use crate::lab::{OFFICE, Reference, ip, udp};
@@ -80,9 +80,7 @@ fn the_longest_prefix_wins() {
 #[test]
 fn a_route_to_a_stopped_instance_is_a_black_hole() {
     let mut network = Reference::new();
-    for state in [InstanceState::Running, InstanceState::Stopped] {
-        network.cloud.apply(Change::SetInstanceState { instance: network.nat.instance, state });
-    }
+    network.cloud.stop(network.nat.instance);
     let mut lab = network.lab();
     let frame = network.test.by_router(udp(network.test.ip, OFFICE));
     assert_eq!(lab.dropped(network.test.port, frame), DropReason::Blackhole);
