@@ -226,3 +226,25 @@ fn it_is_a_hop_for_ipv6_too() {
     assert_eq!((port, parsed(&told).src()), (a.port, ip6("fe80:ec2::1").into()));
     assert_eq!(told.bytes[54..56], [3, 0]);
 }
+
+#[test]
+fn a_way_out_too_narrow_for_ipv6_is_passed_in_pieces() {
+    let mut net = network("aws");
+    net.cloud.fabric.uplink.as_mut().unwrap().mtu = 1000;
+    let a = &net.a;
+    let mut lab = net.lab();
+    let of = |len: usize| a.by_router(build::udp(net.a6, embedded(OFFICE), 5, 7, &vec![7; len - 48]));
+    // No IPv6 sender goes below 1280 bytes (RFC 8200 section 5): the translator cuts.
+    for _ in 0..2 {
+        let sent = lab.send(a.port, of(1280));
+        assert_eq!(sent.len(), 2);
+        for (port, part) in &sent {
+            assert!(*port == UPLINK && parsed(part).total_len() <= 1000, "{part}");
+        }
+        let data = [&sent[0].1.bytes[34..], &sent[1].1.bytes[34..]].concat();
+        let whole = build::udp(ELASTIC, OFFICE, source_port(&sent[0].1), 7, &[7; 1280 - 48]);
+        assert_eq!(data, whole.bytes[34..]);
+    }
+    let (port, told) = lab.one(a.port, of(1281));
+    assert_eq!((port, &told.bytes[58..62]), (a.port, &1280u32.to_be_bytes()[..]));
+}
