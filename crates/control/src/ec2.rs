@@ -18,8 +18,8 @@ mod time;
 mod xml;
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use model::{Applied, Change, ImageId, Region, RegionKey};
@@ -36,6 +36,7 @@ pub(crate) use xml::{Unfit, document};
 use crate::store::{ClientToken, Store, Transaction};
 use crate::sts;
 use pool::Pool;
+use pool6::Pool6;
 use query::Parameters;
 
 /// The version of the EC2 API that is spoken here.
@@ -76,15 +77,12 @@ pub struct Api {
     settings: Settings,
     random: RandomState,
     requests: AtomicU64,
-    /// Held while an IPv6 CIDR block is chosen and associated.
-    taking_blocks: Mutex<()>,
 }
 
 impl Api {
     /// An API over `store`.
     pub fn new(store: Arc<Store>, settings: Settings) -> Api {
-        let (random, taking_blocks) = (RandomState::new(), Mutex::new(()));
-        Api { store, settings, random, requests: AtomicU64::new(0), taking_blocks }
+        Api { store, settings, random: RandomState::new(), requests: AtomicU64::new(0) }
     }
 
     /// Answers a request. A change is on disk before this returns, and that can take as long as a disk flush.
@@ -162,6 +160,10 @@ impl Call<'_> {
 
     fn pool(&self) -> Pool {
         Pool(self.api.settings.pool)
+    }
+
+    fn pool6(&self) -> Pool6 {
+        Pool6(self.api.settings.pool6)
     }
 
     /// The region as it is now.

@@ -6,7 +6,7 @@ use std::fs;
 
 use lab::deploy::{Deployment, PhysicalId, deploy};
 use lab::file::Lab;
-use model::{Connectivity, Direction, NatGatewayState, NatProfile, PeeringStatus, Region};
+use model::{Connectivity, Direction, NatGatewayState, NatProfile, PeeringStatus, Region, RouteTarget};
 
 const GOOD: &str = r#"name: gateways
 cloud:
@@ -62,6 +62,16 @@ cloud:
       Peering:
         Type: AWS::EC2::VPCPeeringConnection
         Properties: {VpcId: !Ref Vpc, PeerVpcId: !Ref Peer, PeerRegion: !Ref AWS::Region}
+      Table: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+      Out:
+        Type: AWS::EC2::Route
+        Properties: {RouteTableId: !Ref Table, DestinationCidrBlock: 0.0.0.0/0, NatGatewayId: !Ref Nat}
+      Over:
+        Type: AWS::EC2::Route
+        Properties:
+          RouteTableId: !Ref Table
+          DestinationCidrBlock: 10.7.0.0/16
+          VpcPeeringConnectionId: !Ref Peering
     Outputs:
       Interface: {Value: !GetAtt Nat.EniId}
       Default: {Value: !GetAtt Vpc.DefaultNetworkAcl}
@@ -108,6 +118,9 @@ fn they_become_what_they_say() {
 
     let PhysicalId::VpcPeeringConnection(peering) = deployment.physical["Peering"] else { panic!() };
     assert_eq!(region.vpc_peering_connections()[&peering].status, PeeringStatus::Active);
+    let PhysicalId::RouteTable(table) = deployment.physical["Table"] else { panic!() };
+    let targets: Vec<_> = region.route_tables()[&table].routes().map(|route| route.target).collect();
+    assert_eq!(targets, [RouteTarget::NatGateway(nat.id), RouteTarget::Local, RouteTarget::Peering(peering)]);
 }
 
 #[test]
@@ -143,7 +156,12 @@ fn what_is_wrong_is_refused_by_its_line() {
             "",
             "Web: Must specify both from and to ports with TCP/UDP.",
         ),
-        ("CidrBlock: 10.7.0.0/16", "CidrBlock: 10.0.0.0/16", "Peering: the VPCs' addresses overlap (failed)"),
+        (
+            "Properties: {CidrBlock: 10.7.0.0/16",
+            "Properties: {CidrBlock: 10.0.0.0/16",
+            "Peering: the VPCs' addresses overlap (failed)",
+        ),
+        ("DestinationCidrBlock: 10.7.0.0/16", "DestinationCidrBlock: 10.0.1.0/24", "Over: "),
         ("PeerRegion: !Ref AWS::Region", "PeerRegion: us-east-1", "peering is within one account and region"),
     ] {
         assert_eq!(GOOD.matches(from).count(), 1, "`{from}` must stand once");

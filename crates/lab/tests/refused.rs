@@ -386,7 +386,7 @@ fn resources() {
         (
             ", GatewayId: !Ref Gateway}",
             "}",
-            "x.yaml:20:21: AWS::EC2::Route `Route` needs exactly one of GatewayId, InstanceId, NetworkInterfaceId, EgressOnlyInternetGatewayId",
+            "x.yaml:20:21: AWS::EC2::Route `Route` needs exactly one of GatewayId, InstanceId, NetworkInterfaceId, EgressOnlyInternetGatewayId, NatGatewayId, VpcPeeringConnectionId",
         ),
         (
             "DestinationCidrBlock: 0.0.0.0/0",

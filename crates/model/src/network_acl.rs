@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault, InvalidValue};
 use crate::id::{self, NetworkAclAssociationId, NetworkAclId, SubnetId, VpcId};
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::rule::Direction;
@@ -46,6 +46,8 @@ pub struct NetworkAclAssociation {
 
 /// The number of the rule that lets all IPv4 packets through in a network ACL that comes with a VPC.
 const FIRST: u16 = 100;
+/// The same for IPv6, once the VPC has IPv6 addresses.
+const FIRST_IPV6: u16 = 101;
 
 impl NetworkAcl {
     /// Its rules for one direction, by number.
@@ -83,24 +85,23 @@ impl Region {
     pub(crate) fn insert_default_network_acl(&mut self, vpc: VpcId) -> NetworkAclId {
         let id = self.draw();
         let mut acl = NetworkAcl { is_default: true, ..NetworkAcl::new(id, vpc, Tags::new()) };
-        let everything = AclEntry::allow(IpNet::V4(Ipv4Net::default()));
+        let everything = AclEntry::allow_all(AddressFamily::Ipv4);
         acl.ingress.insert(FIRST, everything);
         acl.egress.insert(FIRST, everything);
         self.network_acls.insert(id, acl);
         id
     }
 
-    /// Gives the default network ACL of a VPC that has got IPv6 the rules that let it through, each way where nobody
-    /// changed the rules (VPC User Guide, "Default network ACL").
+    /// Lets IPv6 through in the network ACL that a VPC came with. Where a direction's rules were changed they stay as
+    /// they are (VPC User Guide, "Default network ACL").
     pub(crate) fn let_ipv6_through(&mut self, vpc: VpcId) {
-        let everything = AclEntry::allow(IpNet::V4(Ipv4Net::default()));
-        let untouched = BTreeMap::from([(FIRST, everything)]);
-        let default = self.vpcs.get(&vpc).map(|vpc| vpc.default_network_acl);
-        if let Some(acl) = default.and_then(|id| self.network_acls.get_mut(&id)) {
-            for entries in [&mut acl.ingress, &mut acl.egress] {
-                if *entries == untouched {
-                    entries.insert(FIRST + 1, AclEntry::allow(IpNet::V6(Ipv6Net::default())));
-                }
+        let untouched = BTreeMap::from([(FIRST, AclEntry::allow_all(AddressFamily::Ipv4))]);
+        let Some(acl) = self.network_acls.values_mut().find(|acl| acl.vpc == vpc && acl.is_default) else {
+            return;
+        };
+        for entries in [&mut acl.ingress, &mut acl.egress] {
+            if *entries == untouched {
+                entries.insert(FIRST_IPV6, AclEntry::allow_all(AddressFamily::Ipv6));
             }
         }
     }
@@ -209,7 +210,7 @@ mod tests {
         assert!(default.is_default && default.vpc == network.vpc);
         for direction in [Direction::Ingress, Direction::Egress] {
             let entries: Vec<_> = default.entries(direction).iter().collect();
-            assert_eq!(entries, [(&100, &AclEntry::allow("0.0.0.0/0".parse().unwrap()))]);
+            assert_eq!(entries, [(&100, &AclEntry::allow_all(AddressFamily::Ipv4))]);
         }
     }
 

@@ -43,7 +43,7 @@ pub enum PeeringStatus {
     Rejected,
     /// Nobody accepted it in time.
     Expired,
-    /// The VPCs cannot be joined: their addresses overlap.
+    /// The VPCs cannot be joined: their IPv4 addresses overlap. IPv6 addresses of a region's VPCs never do.
     Failed,
     /// It was deleted.
     Deleted,

@@ -19,6 +19,9 @@ fn blocks_come_from_the_pool_of_all_regions() {
     let shown = api.fine("DescribeVpcs", &format!("VpcId.1={vpc}"));
     assert_eq!(shown.one("ipv6CidrBlock"), "2001:db8::/56");
     assert_eq!(shown.one("ipv6Pool"), "Amazon");
+    let acl = api.fine("DescribeNetworkAcls", "");
+    assert_eq!(acl.all("ruleNumber"), ["100", "101", "32767", "32768"].repeat(2));
+    assert_eq!(acl.all("ipv6CidrBlock"), vec!["::/0"; 4]);
     let shown = api.fine("DescribeSubnets", &format!("SubnetId.1={subnet}"));
     assert_eq!(shown.one("ipv6CidrBlock"), "2001:db8:0:1::/64");
 
@@ -42,6 +45,11 @@ fn blocks_come_from_the_pool_of_all_regions() {
         "2001:db8:0:200::/56",
         "what is given back is free"
     );
+    // The whole pool is taken, and a dry run knows it.
+    for (action, form) in [("AssociateVpcCidrBlock", associate.as_str()), ("CreateVpc", create)] {
+        let (status, code) = api.refused(action, &format!("{form}&DryRun=true"));
+        assert_eq!((status, code.as_str()), (400, "InsufficientAddressCapacity"), "{action}");
+    }
     for (form, code) in [
         (format!("VpcId={vpc}"), "MissingParameter"),
         (format!("{associate}&CidrBlock=10.1.0.0/16"), "InvalidParameterCombination"),

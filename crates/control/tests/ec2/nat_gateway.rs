@@ -46,6 +46,10 @@ fn a_gateway_comes_and_goes() {
     let (vpc, subnet) = public_network(&api);
     let address = allocate(&api);
     let create = format!("SubnetId={subnet}&AllocationId={address}&ClientToken=one");
+    let dry = api.refused("CreateNatGateway", &format!("{create}&DryRun=true"));
+    assert_eq!((dry, api.region().nat_gateways().len()), ((412, "DryRunOperation".into()), 0));
+    let automatic = format!("SubnetId={subnet}&MapPublicIpOnLaunch.Value=true");
+    api.fine("ModifySubnetAttribute", &automatic);
     let made = api.fine("CreateNatGateway", &create);
     let id = made.one("natGatewayId");
     assert_eq!((made.one("state"), made.one("clientToken")), ("pending".into(), "one".into()));
@@ -53,6 +57,13 @@ fn a_gateway_comes_and_goes() {
     let again = api.fine("CreateNatGateway", &create);
     assert_eq!((again.one("natGatewayId"), again.one("state")), (id.clone(), "available".into()));
     assert_eq!(api.region().nat_gateways().len(), 1);
+
+    let interface = made.one("networkInterfaceId");
+    let assign = format!("NetworkInterfaceId={interface}&Ipv6AddressCount=1");
+    assert_eq!(api.refused("AssignIpv6Addresses", &assign), (400, "AuthFailure".into()));
+    let elastic = api.fine("DescribeAddresses", "").one("publicIp");
+    let own = api.fine("DescribeNetworkInterfaces", &format!("NetworkInterfaceId.1={interface}"));
+    assert!(own.all("publicIp").iter().all(|address| *address == elastic), "none but its own");
 
     let shown = api.fine("DescribeNatGateways", &format!("Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}"));
     for (name, value) in [
@@ -222,14 +233,16 @@ fn a_route_shows_its_gateway() {
         .fine("CreateNatGateway", &format!("SubnetId={subnet}&AllocationId={address}"))
         .one("natGatewayId");
     let table = api.fine("DescribeRouteTables", "").one("routeTableId");
-    make(
-        &api,
-        Change::CreateRoute {
-            table: table.parse().unwrap(),
-            destination: "0.0.0.0/0".parse().unwrap(),
-            target: model::RouteVia::NatGateway(id.parse().unwrap()),
-        },
-    );
+    let route = |more: &str| format!("RouteTableId={table}&DestinationCidrBlock={more}");
+    let gone = "192.0.2.0/24&NatGatewayId=nat-00000000";
+    assert_eq!(api.refused("CreateRoute", &route(gone)), (400, "InvalidNatGatewayID.NotFound".into()));
+    let both = format!("192.0.2.0/24&NatGatewayId={id}&VpcPeeringConnectionId=pcx-00000000");
+    assert_eq!(api.refused("CreateRoute", &route(&both)), (400, "InvalidParameterCombination".into()));
+    api.fine("CreateRoute", &route(&format!("0.0.0.0/0&NatGatewayId={id}")));
+    // Between the subnets of a VPC too, and by the parameter for gateways of other kinds.
+    let inside = route("10.0.1.0/24");
+    api.fine("CreateRoute", &format!("{inside}&GatewayId={id}"));
+    api.fine("DeleteRoute", &inside);
     let shown = api.fine("DescribeRouteTables", "");
     assert_eq!((shown.one("natGatewayId"), shown.all("state")[0].as_str()), (id.clone(), "active"));
     api.fine("DeleteNatGateway", &format!("NatGatewayId={id}"));

@@ -30,6 +30,9 @@ fn a_subnet_gets_another_acl() {
         "VpcId={vpc}&TagSpecification.1.ResourceType=network-acl&TagSpecification.1.Tag.1.Key=Name&\
         TagSpecification.1.Tag.1.Value=strict"
     );
+    let dry = api.refused("CreateNetworkAcl", &format!("{form}&DryRun=true"));
+    assert_eq!(dry, (412, "DryRunOperation".into()));
+    assert_eq!(api.region().network_acls().len(), 1);
     let made = api.fine("CreateNetworkAcl", &form);
     let acl = made.one("networkAclId");
     assert_eq!((made.one("default"), made.all("ruleNumber")), ("false".into(), vec!["32767".into(); 2]));

@@ -24,6 +24,20 @@ fn two_vpcs_are_joined_and_parted() {
     let active = api.fine("AcceptVpcPeeringConnection", &named);
     assert_eq!((active.one("code"), active.all("cidrBlock").len()), ("active".into(), 4));
 
+    let block = format!("VpcId={other}&AmazonProvidedIpv6CidrBlock=true");
+    api.fine("AssociateVpcCidrBlock", &block);
+    let shown = api.fine("DescribeVpcPeeringConnections", "");
+    assert_eq!(shown.one("ipv6CidrBlock"), "2001:db8::/56");
+    let table = api.fine("DescribeRouteTables", &format!("Filter.1.Name=vpc-id&Filter.1.Value.1={one}"));
+    let route = format!("RouteTableId={}&VpcPeeringConnectionId={id}", table.one("routeTableId"));
+    api.fine("CreateRoute", &format!("{route}&DestinationCidrBlock=10.2.0.0/16"));
+    api.fine("CreateRoute", &format!("{route}&DestinationIpv6CidrBlock=2001:db8::/56"));
+    let found = format!("Filter.1.Name=route.vpc-peering-connection-id&Filter.1.Value.1={id}");
+    let shown = api.fine("DescribeRouteTables", &found);
+    assert_eq!(shown.all("vpcPeeringConnectionId"), [id.clone(), id.clone()]);
+    let inside = format!("{route}&DestinationCidrBlock=10.1.0.0/24");
+    assert_eq!(api.refused("CreateRoute", &inside), (400, "InvalidParameterValue".into()));
+
     let before = api.region();
     for (action, form, code) in [
         ("AcceptVpcPeeringConnection", named.as_str(), "InvalidStateTransition"),
@@ -83,6 +97,7 @@ fn the_default_vpc_is_where_nothing_is_named() {
     let launch = format!("ImageId={AMI}&MinCount=1&MaxCount=1");
     let instance = api.fine("RunInstances", &format!("{launch}&SecurityGroupId.1={group}"));
     assert_eq!((instance.one("vpcId"), instance.one("privateIpAddress")), (vpc, "172.31.0.4".into()));
+    assert_eq!(instance.one("ipAddress"), "203.0.113.1", "default subnets map public addresses");
     let interface = format!("{launch}&NetworkInterface.1.DeviceIndex=0");
     assert_eq!(api.fine("RunInstances", &interface).one("privateIpAddress"), "172.31.0.5");
 

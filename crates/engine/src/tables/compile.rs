@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use model::{
-    Destination, InterfaceId, NatGateway as NatGatewayModel, NatGatewayAddressStatus, NatGatewayState,
-    NatProfile, NetworkAclId, NetworkInterface, Region, RouteState, RouteTarget, SubnetId, VpcId,
+    InterfaceId, NatGateway as NatGatewayModel, NatGatewayAddressStatus, NatGatewayState, NatProfile,
+    NetworkAclId, NetworkInterface, Region, RouteState, RouteTarget, SubnetId, VpcId,
 };
 use prefix_trie::PrefixMap;
 use wire::Mac;
@@ -163,34 +163,14 @@ fn translation(key: InterfaceKey, gateway: &NatGatewayModel) -> nat::Gateway {
 
 fn routes(region: &Region, table: &model::RouteTable, numbers: &Numbers) -> RouteTable {
     let mut compiled = RouteTable { id: table.id, v4: PrefixMap::new(), v6: PrefixMap::new() };
-    // A route to a block of addresses beats one to a prefix list (VPC user guide, "Route priority").
-    let (lists, blocks): (Vec<_>, Vec<_>) =
-        table.routes().partition(|route| matches!(route.destination, Destination::PrefixList(_)));
-    for route in lists.into_iter().chain(blocks) {
+    for (to, route) in region.resolved_routes(table) {
         let target = target(region, table, route, numbers);
-        match route.destination {
-            Destination::V4(to) => insert4(&mut compiled, to, target),
-            Destination::V6(to) => insert6(&mut compiled, to, target),
-            Destination::PrefixList(list) => {
-                let entries = region.prefix_lists().get(&list).into_iter().flat_map(|list| &list.entries);
-                for entry in entries {
-                    match entry.cidr {
-                        IpNet::V4(to) => insert4(&mut compiled, to, target.clone()),
-                        IpNet::V6(to) => insert6(&mut compiled, to, target.clone()),
-                    }
-                }
-            }
+        match to {
+            IpNet::V4(to) => _ = compiled.v4.insert(to, target),
+            IpNet::V6(to) => _ = compiled.v6.insert(to, target),
         }
     }
     compiled
-}
-
-fn insert4(table: &mut RouteTable, to: Ipv4Net, target: Target) {
-    table.v4.insert(to, target);
-}
-
-fn insert6(table: &mut RouteTable, to: Ipv6Net, target: Target) {
-    table.v6.insert(to, target);
 }
 
 fn target(region: &Region, table: &model::RouteTable, route: &model::Route, numbers: &Numbers) -> Target {

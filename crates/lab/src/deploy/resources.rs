@@ -9,8 +9,14 @@ use crate::error::{LabError, Place, TemplateFault, Wrong};
 use crate::template::{Resource, ResourceType};
 use crate::yaml::{Fields, Node};
 
-const ROUTE_TARGETS: &[&str] =
-    &["GatewayId", "InstanceId", "NetworkInterfaceId", "EgressOnlyInternetGatewayId"];
+const ROUTE_TARGETS: &[&str] = &[
+    "GatewayId",
+    "InstanceId",
+    "NetworkInterfaceId",
+    "EgressOnlyInternetGatewayId",
+    "NatGatewayId",
+    "VpcPeeringConnectionId",
+];
 const ROUTE_DESTINATIONS: &[&str] =
     &["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
 const ADDRESS_TARGETS: &[&str] = &["InstanceId", "NetworkInterfaceId"];
@@ -183,6 +189,10 @@ impl Maker<'_> {
                 RouteVia::EgressOnlyInternetGateway(node.value("the id of an egress-only internet gateway")?)
             }
             ("InstanceId", node) => RouteVia::Instance(node.value("the id of an instance")?),
+            ("NatGatewayId", node) => RouteVia::NatGateway(node.value("the id of a NAT gateway")?),
+            ("VpcPeeringConnectionId", node) => {
+                RouteVia::Peering(node.value("the id of a VPC peering connection")?)
+            }
             (_, node) => RouteVia::Interface(node.value("the id of a network interface")?),
         };
         self.apply(properties, &node.place, Change::CreateRoute { table, destination, target })?;

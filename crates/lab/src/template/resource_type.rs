@@ -138,6 +138,8 @@ impl ResourceType {
                 "InstanceId",
                 "NetworkInterfaceId",
                 "EgressOnlyInternetGatewayId",
+                "NatGatewayId",
+                "VpcPeeringConnectionId",
             ],
             Self::RouteTable => &["VpcId", "Tags"],
             Self::SecurityGroup => &[

@@ -16,7 +16,7 @@ impl Region {
         id: InterfaceId,
         addresses: &Ipv6Addresses,
     ) -> Result<Vec<Ipv6Addr>, Fault> {
-        let interface = self.interface(id)?;
+        let interface = self.own_interface(id)?;
         if let Some(attachment) = &interface.attachment
             && addresses.count() > 0
         {
@@ -37,7 +37,7 @@ impl Region {
         id: InterfaceId,
         addresses: &[Ipv6Addr],
     ) -> Result<(), Fault> {
-        let interface = self.interface(id)?;
+        let interface = self.own_interface(id)?;
         if let Some(&address) = addresses.iter().find(|address| !interface.ipv6_addresses.contains(address)) {
             let address = address.into();
             return Err(InvalidValue::AddressNotOfInterface { interface: id, address }.into());

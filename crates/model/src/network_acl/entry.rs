@@ -1,11 +1,12 @@
 //! The rules of network ACLs.
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
 use crate::id::NetworkAclId;
 use crate::network_acl::NetworkAcl;
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::rule::{Direction, Protocol};
@@ -29,18 +30,26 @@ pub struct AclEntry {
 
 /// "Any" where EC2 takes a number.
 const ANY: i16 = -1;
-/// The rule that EC2 shows as `*` has the next number.
+/// The rules that EC2 shows as `*` have the next numbers.
 const HIGHEST: u16 = 32_766;
 
 impl AclEntry {
     /// Lets all packets of some addresses through.
-    pub(crate) fn allow(cidr: IpNet) -> AclEntry {
+    fn allow(cidr: IpNet) -> AclEntry {
         AclEntry { protocol: Protocol::All, cidr, ports: None, icmp: None, allow: true }
     }
 
-    /// Drops all IPv4 packets: the last rule of each network ACL, which is none of its own.
-    pub fn deny_all() -> AclEntry {
-        AclEntry { allow: false, ..AclEntry::allow(IpNet::V4(Ipv4Net::default())) }
+    /// Lets all packets of a family through.
+    pub(crate) fn allow_all(family: AddressFamily) -> AclEntry {
+        AclEntry::allow(match family {
+            AddressFamily::Ipv4 => IpNet::V4(Ipv4Net::default()),
+            AddressFamily::Ipv6 => IpNet::V6(Ipv6Net::default()),
+        })
+    }
+
+    /// Drops all packets of a family: the last rule of each network ACL, which is none of its own.
+    pub fn deny_all(family: AddressFamily) -> AclEntry {
+        AclEntry { allow: false, ..AclEntry::allow_all(family) }
     }
 
     /// Whether the rule is about packets of this protocol with these ports: the destination port twice, or ICMP type

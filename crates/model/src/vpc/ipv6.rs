@@ -75,7 +75,7 @@ const fn net(first: u16, second: u16, prefix: u8) -> Ipv6Net {
 mod tests {
     use super::*;
     use crate::fixture::{Network, cidr6};
-    use crate::{Applied, Change, Direction, Peer, RouteTarget, RouteVia};
+    use crate::{AclEntry, Applied, Change, Direction, Peer, RouteTarget, RouteVia};
 
     fn associate(vpc: VpcId, text: &str) -> Change {
         Change::AssociateVpcIpv6CidrBlock { vpc, cidr: cidr6(text) }
@@ -114,15 +114,19 @@ mod tests {
     }
 
     #[test]
-    fn a_block_comes_with_rules_of_the_default_network_acl() {
+    fn the_default_acl_lets_ipv6_through_unless_it_was_changed() {
         let mut network = Network::new();
         let acl = network.region.vpcs()[&network.vpc].default_network_acl;
-        network.apply(Change::DeleteNetworkAclEntry { acl, direction: Direction::Egress, number: 100 });
+        let number = 100;
+        network.apply(Change::DeleteNetworkAclEntry { acl, direction: Direction::Egress, number });
         network.apply(associate(network.vpc, "2001:db8:0:100::/56"));
+        network.apply(associate(network.vpc, "2001:db8:0:200::/56"));
         let acl = &network.region.network_acls()[&acl];
-        let everyone = cidr6("::/0").into();
-        assert!(acl.ingress[&101].allow && acl.ingress[&101].cidr == everyone);
-        assert!(acl.egress.is_empty(), "somebody changed the rules of this direction");
+        let ingress: Vec<(u16, AclEntry)> =
+            acl.ingress.iter().map(|(number, entry)| (*number, *entry)).collect();
+        let last = AclEntry { cidr: "::/0".parse().unwrap(), ..ingress[0].1 };
+        assert_eq!(ingress[1..], [(101, last)]);
+        assert_eq!(acl.egress.len(), 0);
     }
 
     #[test]

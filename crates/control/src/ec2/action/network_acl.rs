@@ -3,8 +3,8 @@
 mod entry;
 
 use model::{
-    AclEntry, Applied, Change, Direction, Fault, NetworkAcl, NetworkAclAssociationId, NetworkAclId, Region,
-    SubnetId, VpcId,
+    AclEntry, AddressFamily, Applied, Change, Direction, Fault, NetworkAcl, NetworkAclAssociationId,
+    NetworkAclId, Region, SubnetId, VpcId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -159,9 +159,11 @@ impl Action for ReplaceNetworkAclAssociation {
 }
 
 fn shown(region: &Region, acl: &NetworkAcl) -> ShownNetworkAcl {
+    let ipv6 = region.vpcs().get(&acl.vpc).is_some_and(|vpc| !vpc.ipv6.is_empty());
     let entries = |direction: Direction| {
         let own = acl.entries(direction).iter().map(move |(&number, entry)| (number, *entry));
-        let all = own.chain([(LAST, AclEntry::deny_all())]);
+        let last = LAST.into_iter().take(if ipv6 { 2 } else { 1 });
+        let all = own.chain(last.map(|(number, family)| (number, AclEntry::deny_all(family))));
         all.map(move |(number, entry)| ShownEntry::of(direction, number, &entry))
     };
     let association = |subnet: &model::Subnet| ShownAssociation {
@@ -180,5 +182,6 @@ fn shown(region: &Region, acl: &NetworkAcl) -> ShownNetworkAcl {
     }
 }
 
-/// The number of the rule that drops what no other is about, shown as `*` by the console.
-const LAST: u16 = 32_767;
+/// The numbers of the rules that drop what no other is about, shown as `*` by the console. A VPC without IPv6 has the
+/// first only.
+const LAST: [(u16, AddressFamily); 2] = [(32_767, AddressFamily::Ipv4), (32_768, AddressFamily::Ipv6)];

@@ -3,7 +3,7 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
     Change, Destination, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
-    PrefixListId, RouteTableId, RouteVia,
+    NatGatewayId, PrefixListId, RouteTableId, RouteVia, VpcPeeringConnectionId,
 };
 use serde::Deserialize;
 
@@ -30,6 +30,8 @@ struct Route {
     egress_only_internet_gateway_id: Option<EgressOnlyInternetGatewayId>,
     instance_id: Option<InstanceId>,
     network_interface_id: Option<InterfaceId>,
+    nat_gateway_id: Option<NatGatewayId>,
+    vpc_peering_connection_id: Option<VpcPeeringConnectionId>,
 }
 
 #[derive(Deserialize)]
@@ -46,11 +48,9 @@ const LIMITS: &[Limit] = &[
     ("CoreNetworkArn", &[]),
     ("LocalGatewayId", &[]),
     ("LocalTarget", &["false"]),
-    ("NatGatewayId", &[]),
     ("OdbNetworkArn", &[]),
     ("TransitGatewayId", &[]),
     ("VpcEndpointId", &[]),
-    ("VpcPeeringConnectionId", &[]),
 ];
 
 impl Action for CreateRoute {
@@ -101,9 +101,16 @@ impl Route {
             self.egress_only_internet_gateway_id.map(RouteVia::EgressOnlyInternetGateway),
             self.instance_id.map(RouteVia::Instance),
             self.network_interface_id.map(RouteVia::Interface),
+            self.nat_gateway_id.map(RouteVia::NatGateway),
+            self.vpc_peering_connection_id.map(RouteVia::Peering),
         ];
         let mut targets = targets.into_iter().flatten();
-        let missing = || Error::MissingParameter("GatewayId, InstanceId or NetworkInterfaceId".to_owned());
+        let missing = || {
+            Error::MissingParameter(
+                "GatewayId, NatGatewayId, InstanceId, NetworkInterfaceId or VpcPeeringConnectionId"
+                    .to_owned(),
+            )
+        };
         let target = targets.next().ok_or_else(missing)?;
         if targets.next().is_some() {
             return Err(Error::Combination("Only one target of the route may be given."));
@@ -128,15 +135,16 @@ fn destination(
     }
 }
 
-/// A gateway is one of many kinds, all given as GatewayId.
+/// Gateways of all kinds can be given as GatewayId: EC2 does not insist on the parameters that some have of their own.
 fn via_gateway(id: &str) -> Result<RouteVia, Error> {
-    const OTHERS: [&str; 4] = ["vgw-", "nat-", "cagw-", "vpce-"];
+    const OTHERS: [&str; 3] = ["vgw-", "cagw-", "vpce-"];
     if id == "local" || OTHERS.iter().any(|prefix| id.starts_with(prefix)) {
         return Err(Error::Unsupported("Routes cannot lead to gateways of this kind."));
     }
     let egress_only = id.parse().ok().map(RouteVia::EgressOnlyInternetGateway);
+    let nat = || id.parse().ok().map(RouteVia::NatGateway);
     let gateway = || id.parse::<InternetGatewayId>().ok().map(RouteVia::InternetGateway);
-    egress_only.or_else(gateway).ok_or_else(|| Error::NotFound {
+    egress_only.or_else(nat).or_else(gateway).ok_or_else(|| Error::NotFound {
         code: "InvalidGatewayID.NotFound",
         kind: "gateway ID",
         id: id.to_owned(),

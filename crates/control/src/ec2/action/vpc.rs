@@ -9,7 +9,6 @@ use super::{Action, DONE, Describe, Done, Given, Shown, StateOf, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
-use crate::ec2::pool6::free_block;
 use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
@@ -147,13 +146,12 @@ impl Action for CreateVpc {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<CreateVpcAnswer, Error> {
         let tags = tags_for("vpc", self.tag_specification)?;
-        // The pool is one for all regions, and a commit sees only its own.
-        let _alone = call.api.taking_blocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let block = self.amazon_provided_ipv6_cidr_block.then(|| free_block(call)).transpose()?;
+        let pool = call.pool6();
         call.commit(move |transaction| {
             let applied = transaction.apply(Change::CreateVpc { cidr: self.cidr_block, tags })?;
             let Applied::Vpc(id) = applied else { return Err(Error::Unexpected) };
-            if let Some(cidr) = block {
+            if self.amazon_provided_ipv6_cidr_block {
+                let cidr = pool.find(transaction)?;
                 transaction.apply(Change::AssociateVpcIpv6CidrBlock { vpc: id, cidr })?;
             }
             let region = transaction.region();

@@ -8,7 +8,6 @@ use super::Action;
 use super::vpc::{ShownCidr, ShownIpv6Cidr, shown_cidr, shown_ipv6_cidr};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
-use crate::ec2::pool6::free_block;
 use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
@@ -49,17 +48,16 @@ impl Action for AssociateVpcCidrBlock {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {
         let vpc = self.vpc_id;
-        // The pool is one for all regions, and a commit sees only its own.
-        let _alone = call.api.taking_blocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let change = match (self.cidr_block, self.amazon_provided_ipv6_cidr_block) {
-            (Some(cidr), false) => Change::AssociateVpcCidrBlock { vpc, cidr },
-            (None, true) => Change::AssociateVpcIpv6CidrBlock { vpc, cidr: free_block(call)? },
-            (Some(_), true) => {
-                return Err(Error::Combination("Give an IPv4 or an IPv6 CIDR block, not both."));
-            }
-            (None, false) => return Err(Error::MissingParameter("CidrBlock".to_owned())),
-        };
+        let pool = call.pool6();
         call.commit(move |transaction| {
+            let change = match (self.cidr_block, self.amazon_provided_ipv6_cidr_block) {
+                (Some(cidr), false) => Change::AssociateVpcCidrBlock { vpc, cidr },
+                (None, true) => Change::AssociateVpcIpv6CidrBlock { vpc, cidr: pool.find(transaction)? },
+                (Some(_), true) => {
+                    return Err(Error::Combination("Give an IPv4 or an IPv6 CIDR block, not both."));
+                }
+                (None, false) => return Err(Error::MissingParameter("CidrBlock".to_owned())),
+            };
             let Applied::VpcCidrAssociation(id) = transaction.apply(change)? else {
                 return Err(Error::Unexpected);
             };

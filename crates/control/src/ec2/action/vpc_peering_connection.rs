@@ -1,6 +1,6 @@
 //! VPC peering connections, within one account and region.
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
     Applied, Change, Fault, PeeringStatus, Region, VpcId, VpcPeeringConnection, VpcPeeringConnectionId,
 };
@@ -75,6 +75,7 @@ struct ShownVpcInfo {
     region: String,
     cidr_block: Option<Ipv4Net>,
     cidr_block_set: Vec<ShownCidr>,
+    ipv6_cidr_block_set: Vec<ShownIpv6Cidr>,
     peering_options: Option<ShownOptions>,
 }
 
@@ -82,6 +83,12 @@ struct ShownVpcInfo {
 #[serde(rename_all = "camelCase")]
 struct ShownCidr {
     cidr_block: Ipv4Net,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownIpv6Cidr {
+    ipv6_cidr_block: Ipv6Net,
 }
 
 #[derive(Serialize)]
@@ -203,6 +210,11 @@ fn shown(region: &Region, connection: &VpcPeeringConnection) -> ShownPeering {
                 .into_iter()
                 .flat_map(model::Vpc::cidrs)
                 .map(|cidr_block| ShownCidr { cidr_block })
+                .collect(),
+            ipv6_cidr_block_set: cidrs
+                .into_iter()
+                .flat_map(|vpc| &vpc.ipv6)
+                .map(|block| ShownIpv6Cidr { ipv6_cidr_block: block.cidr })
                 .collect(),
             peering_options: cidrs.map(|_| ShownOptions { allow_dns_resolution_from_remote_vpc: false }),
         }
