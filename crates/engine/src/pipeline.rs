@@ -200,7 +200,8 @@ impl<T: Trace> Walk<'_, T> {
                     return Some(Verdict::Drop(DropReason::RogueDhcpServer));
                 }
                 let for_us = to == dhcp6::ALL_SERVERS || subnet.is_router(packet.dst());
-                (dst == dhcp6::SERVER_PORT && for_us).then(|| dhcp6::answer(interface, self.frame, packet))
+                (dst == dhcp6::SERVER_PORT && for_us)
+                    .then(|| dhcp6::answer(tables, interface, self.frame, packet))
             }
         }
     }

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ahash::RandomState;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
-    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, Region, RouteTableId,
-    SecurityGroupId, SubnetId, VpcPeeringConnectionId,
+    DhcpConfiguration, EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, Region,
+    RouteTableId, SecurityGroupId, SubnetId, VpcPeeringConnectionId,
 };
 use prefix_trie::PrefixMap;
 use wire::Mac;
@@ -77,7 +77,8 @@ pub(crate) struct Interface {
 pub(crate) struct Vpc {
     pub(crate) cidrs: Vec<IpNet>,
     pub(crate) dns: Ipv4Addr,
-    pub(crate) domain: String,
+    /// What DHCP says besides addresses.
+    pub(crate) dhcp: DhcpConfiguration,
     pub(crate) internet_gateway: Option<InternetGatewayId>,
     /// The route table for what comes in by the internet gateway, if it has one of its own.
     pub(crate) edge: Option<usize>,

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
-    ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
     SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::InstanceState;
@@ -75,4 +75,6 @@ pub enum Applied {
     NetworkAclAssociation(NetworkAclAssociationId),
     /// A VPC peering connection.
     VpcPeeringConnection(VpcPeeringConnectionId),
+    /// A DHCP option set.
+    DhcpOptions(DhcpOptionsId),
 }

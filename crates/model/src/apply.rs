@@ -224,6 +224,11 @@ impl Region {
             Change::CreateDefaultSubnet { availability_zone } => {
                 Applied::Subnet(self.create_default_subnet(availability_zone)?)
             }
+            Change::CreateDhcpOptions { configuration, tags } => {
+                Applied::DhcpOptions(self.create_dhcp_options(configuration, tags)?)
+            }
+            Change::AssociateDhcpOptions { options, vpc } => done(self.associate_dhcp_options(options, vpc)?),
+            Change::DeleteDhcpOptions { options } => done(self.delete_dhcp_options(options)?),
         };
         self.generation += 1;
         Ok(applied)

@@ -6,11 +6,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::dhcp_options::DhcpConfiguration;
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
-    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId,
-    SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::{InstanceAttribute, InstanceState, Launch};
 use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, SecondaryAddresses};
@@ -660,5 +661,24 @@ pub enum Change {
     CreateDefaultSubnet {
         /// Such as "eu-west-1b".
         availability_zone: String,
+    },
+    /// A DHCP option set. Gives `Applied::DhcpOptions`.
+    CreateDhcpOptions {
+        /// What it says.
+        configuration: DhcpConfiguration,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Gives a VPC a DHCP option set, or none. Machines notice when they renew their leases.
+    AssociateDhcpOptions {
+        /// The option set.
+        options: Option<DhcpOptionsId>,
+        /// The VPC.
+        vpc: VpcId,
+    },
+    /// Takes away a DHCP option set that no VPC has.
+    DeleteDhcpOptions {
+        /// The option set.
+        options: DhcpOptionsId,
     },
 }

@@ -6,8 +6,8 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
+    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId,
+    InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
     RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId,
     SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
@@ -377,6 +377,9 @@ pub enum Fault {
     /// `DefaultSubnetAlreadyExistsInAvailabilityZone`
     #[error("'{0}' is already the default subnet in its availability zone.")]
     DefaultSubnetAlreadyExists(SubnetId),
+    /// `InvalidDhcpOptionID.NotFound`
+    #[error("The dhcpOption ID '{0}' does not exist")]
+    DhcpOptionsNotFound(DhcpOptionsId),
 }
 
 /// What still needs a resource that was to go.
@@ -409,6 +412,9 @@ pub enum Dependency {
     /// A network ACL that subnets have.
     #[error("The networkAcl '{0}' has dependencies and cannot be deleted.")]
     NetworkAcl(NetworkAclId),
+    /// A DHCP option set that VPCs have.
+    #[error("The dhcpOptions '{0}' has dependencies and cannot be deleted.")]
+    DhcpOptions(DhcpOptionsId),
 }
 
 /// What nobody may do.

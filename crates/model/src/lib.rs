@@ -11,6 +11,7 @@ mod apply;
 mod change;
 mod cidr_pool;
 mod date_time;
+mod dhcp_options;
 mod due;
 mod egress_only_internet_gateway;
 mod fault;
@@ -40,14 +41,16 @@ pub use address::{Address, AddressAssociation};
 pub use applied::Applied;
 pub use change::Change;
 pub use date_time::DateTime;
+pub use dhcp_options::{DhcpConfiguration, DhcpOptions, NameServer};
 pub use due::Due;
 pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
 pub use id::{
-    AllocationId, AssociationId, AttachmentId, BadId, EgressOnlyInternetGatewayId, ImageId, InstanceId,
-    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
-    PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, ImageId,
+    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,

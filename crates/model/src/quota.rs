@@ -61,6 +61,8 @@ pub struct Quotas {
     pub active_peerings_per_vpc: usize,
     /// VPC peering connections that a VPC asked for and that are not accepted yet.
     pub outstanding_peerings: usize,
+    /// DHCP option sets, without the default one. EC2 does not tell its number.
+    pub dhcp_options: usize,
 }
 
 /// A quota that a change would exceed.
@@ -138,6 +140,9 @@ pub enum Quota {
     /// `OutstandingVpcPeeringConnectionLimitExceeded`
     #[error("The maximum number of outstanding VPC peering connection requests has been reached.")]
     OutstandingPeerings,
+    /// `DhcpOptionsLimitExceeded`
+    #[error("The maximum number of DHCP option sets has been reached.")]
+    DhcpOptions,
 }
 
 impl Default for Quotas {
@@ -167,6 +172,7 @@ impl Default for Quotas {
             rules_per_network_acl: 20,
             active_peerings_per_vpc: 50,
             outstanding_peerings: 25,
+            dhcp_options: 100,
         }
     }
 }
@@ -203,6 +209,7 @@ impl Quotas {
             Quota::RulesPerNetworkAcl => self.rules_per_network_acl,
             Quota::ActivePeeringsPerVpc => self.active_peerings_per_vpc,
             Quota::OutstandingPeerings => self.outstanding_peerings,
+            Quota::DhcpOptions => self.dhcp_options,
         }
     }
 }
@@ -235,6 +242,7 @@ impl Quota {
             Quota::RulesPerNetworkAcl => "NetworkAclEntryLimitExceeded",
             Quota::ActivePeeringsPerVpc => "ActiveVpcPeeringConnectionPerVpcLimitExceeded",
             Quota::OutstandingPeerings => "OutstandingVpcPeeringConnectionLimitExceeded",
+            Quota::DhcpOptions => "DhcpOptionsLimitExceeded",
         }
     }
 }

@@ -7,11 +7,12 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::Address;
+use crate::dhcp_options::DhcpOptions;
 use crate::egress_only_internet_gateway::EgressOnlyInternetGateway;
 use crate::id::{
-    AllocationId, Digits, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
-    VpcPeeringConnectionId,
+    AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
+    SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
@@ -76,6 +77,8 @@ pub struct Region {
     pub(crate) network_acls: BTreeMap<NetworkAclId, NetworkAcl>,
     #[serde(default)]
     pub(crate) vpc_peering_connections: BTreeMap<VpcPeeringConnectionId, VpcPeeringConnection>,
+    #[serde(default)]
+    pub(crate) dhcp_options: BTreeMap<DhcpOptionsId, DhcpOptions>,
 }
 
 impl Region {
@@ -107,6 +110,7 @@ impl Region {
             nat_gateways: BTreeMap::new(),
             network_acls: BTreeMap::new(),
             vpc_peering_connections: BTreeMap::new(),
+            dhcp_options: BTreeMap::new(),
         }
     }
 
@@ -197,6 +201,11 @@ impl Region {
         &self.vpc_peering_connections
     }
 
+    /// All DHCP option sets.
+    pub fn dhcp_options(&self) -> &BTreeMap<DhcpOptionsId, DhcpOptions> {
+        &self.dhcp_options
+    }
+
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".
     pub fn private_dns_name(&self, address: Ipv4Addr) -> String {
         format!("{}.{}", host_name(address), self.key.region.domain())
@@ -219,6 +228,7 @@ impl<'de> Deserialize<'de> for Region {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut region = Region::deserialize(deserializer)?;
         region.complete_network_acls();
+        region.complete_dhcp_options();
         Ok(region)
     }
 }

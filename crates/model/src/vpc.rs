@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::cidr_pool::{self, PREFIX_LENGTHS};
 use crate::fault::{Dependency, Fault};
 use crate::id::{
-    self, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId, VpcCidrAssociationId, VpcId,
+    self, DhcpOptionsId, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    VpcCidrAssociationId, VpcId,
 };
 use crate::quota::Quota;
 use crate::region::Region;
@@ -49,6 +50,9 @@ pub struct Vpc {
     /// Whether it is where instances are launched for which no subnet is named.
     #[serde(default)]
     pub is_default: bool,
+    /// What DHCP says in it besides addresses; nothing if there is none.
+    #[serde(default = "from_before_there_were_option_sets")]
+    pub dhcp_options: Option<DhcpOptionsId>,
 }
 
 /// An IPv6 CIDR block of a VPC.
@@ -128,6 +132,7 @@ impl Region {
             tags,
             default_network_acl: self.insert_default_network_acl(id),
             is_default: false,
+            dhcp_options: Some(self.default_dhcp_options()),
         };
         self.route_tables.insert(table.id, table);
         self.security_groups.insert(group.id, group);
@@ -156,6 +161,12 @@ impl Region {
         self.vpcs.remove(&id);
         Ok(())
     }
+}
+
+/// An id that no option set has, unlike none at all: the region completes it.
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the member's type")]
+fn from_before_there_were_option_sets() -> Option<DhcpOptionsId> {
+    Some(id::none())
 }
 
 /// Whether hosts can have addresses of this network. EC2 allows public ones.

@@ -3,6 +3,7 @@
 mod account;
 mod address;
 mod default_vpc;
+mod dhcp_options;
 mod egress_only_internet_gateway;
 mod image;
 mod instance;
@@ -52,6 +53,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("AssignPrivateIpAddresses", act::<network_interface::AssignPrivateIpAddresses>),
     ("AssignPrivateNatGatewayAddress", act::<nat_gateway::AssignPrivateNatGatewayAddress>),
     ("AssociateAddress", act::<address::AssociateAddress>),
+    ("AssociateDhcpOptions", act::<dhcp_options::AssociateDhcpOptions>),
     ("AssociateNatGatewayAddress", act::<nat_gateway::AssociateNatGatewayAddress>),
     ("AssociateRouteTable", act::<route_table::AssociateRouteTable>),
     ("AssociateSubnetCidrBlock", act::<subnet_cidr::AssociateSubnetCidrBlock>),
@@ -62,6 +64,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("AuthorizeSecurityGroupIngress", act::<security_group_rule::AuthorizeSecurityGroupIngress>),
     ("CreateDefaultSubnet", act::<default_vpc::CreateDefaultSubnet>),
     ("CreateDefaultVpc", act::<default_vpc::CreateDefaultVpc>),
+    ("CreateDhcpOptions", act::<dhcp_options::CreateDhcpOptions>),
     ("CreateEgressOnlyInternetGateway", act::<egress_only_internet_gateway::CreateEgressOnlyInternetGateway>),
     ("CreateInternetGateway", act::<internet_gateway::CreateInternetGateway>),
     ("CreateManagedPrefixList", act::<prefix_list::CreateManagedPrefixList>),
@@ -76,6 +79,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateTags", act::<tag::CreateTags>),
     ("CreateVpc", act::<vpc::CreateVpc>),
     ("CreateVpcPeeringConnection", act::<vpc_peering_connection::CreateVpcPeeringConnection>),
+    ("DeleteDhcpOptions", act::<dhcp_options::DeleteDhcpOptions>),
     ("DeleteEgressOnlyInternetGateway", act::<egress_only_internet_gateway::DeleteEgressOnlyInternetGateway>),
     ("DeleteInternetGateway", act::<internet_gateway::DeleteInternetGateway>),
     ("DeleteKeyPair", act::<key_pair::DeleteKeyPair>),
@@ -94,6 +98,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeAccountAttributes", describe::<account::DescribeAccountAttributes>),
     ("DescribeAddresses", describe::<address::DescribeAddresses>),
     ("DescribeAvailabilityZones", describe::<place::DescribeAvailabilityZones>),
+    ("DescribeDhcpOptions", describe::<dhcp_options::DescribeDhcpOptions>),
     (
         "DescribeEgressOnlyInternetGateways",
         describe::<egress_only_internet_gateway::DescribeEgressOnlyInternetGateways>,

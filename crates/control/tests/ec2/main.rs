@@ -4,6 +4,7 @@
 
 mod any_request;
 mod api;
+mod dhcp_options;
 mod ipv6;
 mod nat_gateway;
 mod network_acl;

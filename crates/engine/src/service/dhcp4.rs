@@ -1,8 +1,9 @@
 //! DHCP (RFC 2131) as a VPC answers it: the address belongs to the interface, so there is nothing to allocate,
 //! and the port that a message came from says whose it is.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use model::NameServer;
 use smoltcp::wire::{
     ArpHardware, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption,
     DhcpPacket, DhcpRepr, EthernetAddress,
@@ -31,6 +32,9 @@ const HOST_NAME: u8 = 12;
 const DOMAIN_NAME: u8 = 15;
 const INTERFACE_MTU: u8 = 26;
 const BROADCAST: u8 = 28;
+const NTP_SERVERS: u8 = 42;
+const NETBIOS_NAME_SERVERS: u8 = 44;
+const NETBIOS_NODE_TYPE: u8 = 46;
 
 /// As much of a client's message as its answer depends on. Who asks is known by the port, not by the client
 /// identifier: what that says does not matter.
@@ -97,16 +101,32 @@ fn parse(payload: &[u8], mac: Mac) -> Option<Request> {
 fn reply(tables: &Tables, interface: &Interface, request: &Request, kind: DhcpMessageType) -> Option<Frame> {
     let subnet = tables.subnet_of(interface);
     let vpc = tables.vpc_of(interface);
-    let dns = vpc.dns.octets();
+    let says = &vpc.dhcp;
+    let name_servers = says.domain_name_servers.iter().filter_map(|server| match server {
+        NameServer::Amazon => Some(vpc.dns),
+        NameServer::Address(IpAddr::V4(address)) => Some(*address),
+        NameServer::Address(IpAddr::V6(_)) => None,
+    });
+    let ntp_servers = says.ntp_servers.iter().filter_map(|server| match server {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    });
+    let (name_servers, ntp_servers) = (octets(name_servers), octets(ntp_servers));
+    let netbios_name_servers = octets(says.netbios_name_servers.iter().copied());
+    let node_type = says.netbios_node_type;
     let mtu = VPC_MTU.to_be_bytes();
     let broadcast = subnet.cidr.broadcast().octets();
-    let options = [
-        DhcpOption { kind: DNS_SERVERS, data: &dns },
+    let mut options = vec![
+        DhcpOption { kind: DNS_SERVERS, data: &name_servers },
         DhcpOption { kind: HOST_NAME, data: interface.host_name.as_bytes() },
-        DhcpOption { kind: DOMAIN_NAME, data: vpc.domain.as_bytes() },
+        DhcpOption { kind: DOMAIN_NAME, data: says.domain_name.as_deref().unwrap_or_default().as_bytes() },
         DhcpOption { kind: INTERFACE_MTU, data: &mtu },
         DhcpOption { kind: BROADCAST, data: &broadcast },
+        DhcpOption { kind: NTP_SERVERS, data: &ntp_servers },
+        DhcpOption { kind: NETBIOS_NAME_SERVERS, data: &netbios_name_servers },
+        DhcpOption { kind: NETBIOS_NODE_TYPE, data: node_type.as_slice() },
     ];
+    options.retain(|option| !option.data.is_empty());
     let refused = kind == DhcpMessageType::Nak;
     let informed = request.kind == DhcpMessageType::Inform;
     let leased = !refused && !informed;
@@ -148,4 +168,8 @@ fn reply(tables: &Tables, interface: &Interface, request: &Request, kind: DhcpMe
         (interface.mac, interface.primary)
     };
     Some(build::udp(subnet.router, address, SERVER_PORT, CLIENT_PORT, &payload).with_macs(ROUTER_MAC, mac))
+}
+
+fn octets(addresses: impl Iterator<Item = Ipv4Addr>) -> Vec<u8> {
+    addresses.flat_map(|address| address.octets()).collect()
 }

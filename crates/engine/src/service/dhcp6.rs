@@ -3,9 +3,10 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use model::{DhcpConfiguration, NameServer};
 use wire::{Frame, Packet, build};
 
-use crate::tables::{Interface, ROUTER_LINK_LOCAL, ROUTER_MAC};
+use crate::tables::{Interface, ROUTER_LINK_LOCAL, ROUTER_MAC, Tables};
 use crate::verdict::{DropReason, Verdict};
 
 mod message;
@@ -36,7 +37,7 @@ const RELEASE: u8 = 8;
 const DECLINE: u8 = 9;
 const INFORMATION_REQUEST: u8 = 11;
 
-/// Option codes of RFC 8415 section 21 and RFC 3646.
+/// Option codes of RFC 8415 section 21, RFC 3646 and RFC 5908.
 const CLIENT_ID: u16 = 1;
 const SERVER_ID: u16 = 2;
 const IA_NA: u16 = 3;
@@ -45,6 +46,9 @@ const STATUS_CODE: u16 = 13;
 const RAPID_COMMIT: u16 = 14;
 const DNS_SERVERS: u16 = 23;
 const IA_PD: u16 = 25;
+const NTP_SERVERS: u16 = 56;
+/// Suboption code of RFC 5908 section 4.1.
+const NTP_SERVER_ADDRESS: u16 = 1;
 
 /// Status codes of RFC 8415 section 21.13.
 const SUCCESS: u16 = 0;
@@ -53,14 +57,14 @@ const NOT_ON_LINK: u16 = 4;
 const NO_PREFIX_AVAIL: u16 = 6;
 
 /// Answers one message to port 547 from `interface`.
-pub(crate) fn answer(interface: &Interface, frame: &Frame, packet: &Packet) -> Verdict {
+pub(crate) fn answer(tables: &Tables, interface: &Interface, frame: &Frame, packet: &Packet) -> Verdict {
     let bad = Verdict::Drop(DropReason::BadDhcp);
     let IpAddr::V6(client) = packet.src() else { return bad };
     let Some(request) = Message::parse(packet.payload(&frame.bytes)) else { return bad };
     if !(SOLICIT..=INFORMATION_REQUEST).contains(&request.kind) {
         return bad;
     }
-    match reply(interface, &request) {
+    match reply(&tables.vpc_of(interface).dhcp, interface, &request) {
         Some(reply) => {
             let frame = build::udp(ROUTER_LINK_LOCAL, client, SERVER_PORT, CLIENT_PORT, &reply.to_bytes());
             Verdict::Reply(Box::new(frame.with_macs(ROUTER_MAC, interface.mac)))
@@ -70,7 +74,7 @@ pub(crate) fn answer(interface: &Interface, frame: &Frame, packet: &Packet) -> V
     }
 }
 
-fn reply(interface: &Interface, request: &Message) -> Option<Message> {
+fn reply(says: &DhcpConfiguration, interface: &Interface, request: &Message) -> Option<Message> {
     let asked = &request.options;
     let for_us = asked.get(SERVER_ID).map(|named| named == server_id());
     let rapid = request.kind == SOLICIT && asked.get(RAPID_COMMIT).is_some();
@@ -95,7 +99,7 @@ fn reply(interface: &Interface, request: &Message) -> Option<Message> {
     match request.kind {
         SOLICIT | REQUEST | RENEW | REBIND => {
             for association in asked.all(IA_NA) {
-                options.push(IA_NA, leased(interface, request.kind, association)?);
+                options.push(IA_NA, leased(says, interface, request.kind, association)?);
             }
             for association in asked.all(IA_PD) {
                 options.push(IA_PD, refused_prefix(association)?);
@@ -117,20 +121,37 @@ fn reply(interface: &Interface, request: &Message) -> Option<Message> {
         RELEASE | DECLINE => options.push(STATUS_CODE, status(SUCCESS, "noted")),
         _ => {}
     }
-    options.push(DNS_SERVERS, RESOLVER.octets().to_vec());
+    let name_servers = says.domain_name_servers.iter().filter_map(|server| match server {
+        NameServer::Amazon => Some(RESOLVER),
+        NameServer::Address(IpAddr::V6(address)) => Some(*address),
+        NameServer::Address(IpAddr::V4(_)) => None,
+    });
+    let name_servers: Vec<u8> = name_servers.flat_map(|server| server.octets()).collect();
+    if !name_servers.is_empty() {
+        options.push(DNS_SERVERS, name_servers);
+    }
+    let ntp_servers = says.ntp_servers.iter().filter_map(|server| match server {
+        IpAddr::V6(address) => Some(ntp_server(*address)),
+        IpAddr::V4(_) => None,
+    });
+    let ntp_servers: Vec<u8> = ntp_servers.flatten().collect();
+    if !ntp_servers.is_empty() {
+        options.push(NTP_SERVERS, ntp_servers);
+    }
     Some(Message { kind, transaction: request.transaction, options })
 }
 
 /// An identity association with the interface's addresses in it. Others that the client thinks it has get no more time
 /// (RFC 8415 sections 18.3.4 and 18.3.5).
-fn leased(interface: &Interface, kind: u8, asked: &[u8]) -> Option<Vec<u8>> {
+fn leased(says: &DhcpConfiguration, interface: &Interface, kind: u8, asked: &[u8]) -> Option<Vec<u8>> {
     let mut options = Options::default();
+    let preferred = says.ipv6_address_preferred_lease_time.unwrap_or(PREFERRED);
     let lease = |address: Ipv6Addr, preferred: u32, valid: u32| {
         [&address.octets()[..], &preferred.to_be_bytes(), &valid.to_be_bytes()].concat()
     };
     for address in interface.addresses.keys() {
         if let IpAddr::V6(address) = address {
-            options.push(IA_ADDR, lease(*address, PREFERRED, VALID));
+            options.push(IA_ADDR, lease(*address, preferred, preferred.max(VALID)));
         }
     }
     if matches!(kind, RENEW | REBIND) {
@@ -143,8 +164,14 @@ fn leased(interface: &Interface, kind: u8, asked: &[u8]) -> Option<Vec<u8>> {
     if options.is_empty() {
         options.push(STATUS_CODE, status(NO_ADDRS_AVAIL, "the interface has no IPv6 address"));
     }
-    let [t1, t2] = [PREFERRED / 2, PREFERRED / 5 * 4].map(u32::to_be_bytes);
+    let [t1, t2] = [preferred / 2, preferred / 5 * 4].map(u32::to_be_bytes);
     Some([asked.get(..4)?, &t1, &t2, &options.to_bytes()].concat())
+}
+
+fn ntp_server(address: Ipv6Addr) -> Vec<u8> {
+    let mut suboptions = Options::default();
+    suboptions.push(NTP_SERVER_ADDRESS, address.octets().to_vec());
+    suboptions.to_bytes()
 }
 
 fn refused_prefix(asked: &[u8]) -> Option<Vec<u8>> {

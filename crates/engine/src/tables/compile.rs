@@ -46,7 +46,7 @@ impl Tables {
             self.vpcs.push(Vpc {
                 cidrs: vpc.cidrs().map(IpNet::V4).chain(v6).collect(),
                 dns: vpc.dns(),
-                domain: region.key().region.domain(),
+                dhcp: region.dhcp_configuration_of(vpc.id).cloned().unwrap_or_default(),
                 internet_gateway,
                 edge: edge.map(|table| numbers.route_tables[&table.id]),
                 addresses: HashMap::with_hasher(seeded(seed)),

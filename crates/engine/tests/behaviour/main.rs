@@ -11,6 +11,8 @@ mod dhcp;
 #[cfg(test)]
 mod dhcp6;
 #[cfg(test)]
+mod dhcp_options;
+#[cfg(test)]
 mod drop_reasons;
 #[cfg(test)]
 mod explain;

@@ -85,6 +85,7 @@ impl Fault {
             Fault::DefaultVpcAlreadyExists => "DefaultVpcAlreadyExists",
             Fault::DefaultVpcDoesNotExist => "DefaultVpcDoesNotExist",
             Fault::DefaultSubnetAlreadyExists(_) => "DefaultSubnetAlreadyExistsInAvailabilityZone",
+            Fault::DhcpOptionsNotFound(_) => "InvalidDhcpOptionID.NotFound",
         }
     }
 }

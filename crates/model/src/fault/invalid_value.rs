@@ -349,4 +349,15 @@ pub enum InvalidValue {
         /// The subnet.
         subnet: SubnetId,
     },
+    /// A DHCP option that nobody can be told.
+    #[error("Value ({value}) for parameter {key} is invalid.")]
+    DhcpOption {
+        /// EC2's name of the option.
+        key: &'static str,
+        /// As asked.
+        value: String,
+    },
+    /// More servers than DHCP tells of.
+    #[error("The number of values for parameter {0} is invalid. Specify at most 4.")]
+    DhcpServers(&'static str),
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::{
-    AllocationId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId,
-    NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcId, VpcPeeringConnectionId,
+    AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
+    KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -48,6 +48,8 @@ pub enum TaggedResource {
     NetworkAcl(NetworkAclId),
     /// A VPC peering connection.
     VpcPeeringConnection(VpcPeeringConnectionId),
+    /// A DHCP option set.
+    DhcpOptions(DhcpOptionsId),
 }
 
 impl TaggedResource {
@@ -69,6 +71,7 @@ impl TaggedResource {
             TaggedResource::NatGateway(_) => "natgateway",
             TaggedResource::NetworkAcl(_) => "network-acl",
             TaggedResource::VpcPeeringConnection(_) => "vpc-peering-connection",
+            TaggedResource::DhcpOptions(_) => "dhcp-options",
         }
     }
 }
@@ -101,13 +104,14 @@ impl Region {
             TaggedResource::VpcPeeringConnection(id) => {
                 self.vpc_peering_connections.get(&id).map(|resource| &resource.tags)
             }
+            TaggedResource::DhcpOptions(id) => self.dhcp_options.get(&id).map(|resource| &resource.tags),
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 15] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 16] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -140,6 +144,7 @@ impl Region {
                     .values()
                     .map(|it| (TaggedResource::VpcPeeringConnection(it.id), &it.tags)),
             ),
+            Box::new(self.dhcp_options.values().map(|it| (TaggedResource::DhcpOptions(it.id), &it.tags))),
         ];
         all.into_iter().flatten()
     }
@@ -217,6 +222,9 @@ impl Region {
             TaggedResource::VpcPeeringConnection(id) => {
                 self.vpc_peering_connections.get_mut(&id).map(|resource| &mut resource.tags)
             }
+            TaggedResource::DhcpOptions(id) => {
+                self.dhcp_options.get_mut(&id).map(|resource| &mut resource.tags)
+            }
         }
     }
 }
@@ -239,6 +247,7 @@ impl TaggedResource {
             TaggedResource::NatGateway(id) => Fault::NatGatewayNotFound(id),
             TaggedResource::NetworkAcl(id) => Fault::NetworkAclNotFound(id),
             TaggedResource::VpcPeeringConnection(id) => Fault::VpcPeeringConnectionNotFound(id),
+            TaggedResource::DhcpOptions(id) => Fault::DhcpOptionsNotFound(id),
         }
     }
 }
@@ -248,7 +257,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 15] = [
+        let parse: [fn(&str) -> Option<Self>; 16] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -264,6 +273,7 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::NatGateway),
             |text| text.parse().ok().map(TaggedResource::NetworkAcl),
             |text| text.parse().ok().map(TaggedResource::VpcPeeringConnection),
+            |text| text.parse().ok().map(TaggedResource::DhcpOptions),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -287,6 +297,7 @@ impl fmt::Display for TaggedResource {
             TaggedResource::NatGateway(id) => id.fmt(f),
             TaggedResource::NetworkAcl(id) => id.fmt(f),
             TaggedResource::VpcPeeringConnection(id) => id.fmt(f),
+            TaggedResource::DhcpOptions(id) => id.fmt(f),
         }
     }
 }
@@ -295,7 +306,7 @@ impl fmt::Display for TaggedResource {
 mod tests {
     use super::*;
     use crate::fixture::{Network, tags};
-    use crate::{AddressFamily, Change};
+    use crate::{AddressFamily, Change, DhcpConfiguration};
 
     fn full() -> Network {
         let mut network = Network::new();
@@ -317,6 +328,8 @@ mod tests {
             entries: Vec::new(),
             tags: tags("offices"),
         });
+        let configuration = DhcpConfiguration::default();
+        network.apply(Change::CreateDhcpOptions { configuration, tags: tags("dopt") });
         network.apply(Change::ImportKeyPair { name, public_key, fingerprint, time: 0, tags: tags("key") });
         network
     }
@@ -326,7 +339,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 15);
+        assert_eq!(kinds.len(), 16);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

@@ -3,14 +3,15 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AclEntry, AllocationId, Change, Connectivity, Direction, NatGateway, NatGatewayState, NewNatGateway,
-    Protocol, Region, SecondaryAddresses, Tags,
+    AclEntry, AllocationId, Change, Connectivity, DhcpConfiguration, Direction, NameServer, NatGateway,
+    NatGatewayState, NewNatGateway, Protocol, Region, SecondaryAddresses, Tags,
 };
 
 use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
 
 pub(crate) const NAT: &str = "nat-00000000";
 pub(crate) const PEERING: &str = "pcx-00000000";
+const DHCP_OPTIONS: &str = "dopt-00000000";
 const ACL: &str = "acl-00000000";
 
 /// A public and a private NAT gateway, both available, for the other steps to find something.
@@ -28,7 +29,28 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
     match step.0 {
         163..=178 => nat(region, step),
         179..=186 => acl(region, step),
+        195..=197 => dhcp(region, step),
         _ => peering(region, step),
+    }
+}
+
+fn dhcp(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
+    let options = one(region.dhcp_options(), a, DHCP_OPTIONS);
+    match kind {
+        195 => Change::CreateDhcpOptions {
+            configuration: DhcpConfiguration {
+                domain_name: (b & 1 == 0).then(|| "corp.example".to_owned()),
+                domain_name_servers: vec![NameServer::Amazon; usize::from(c % 6)],
+                netbios_node_type: (d & 1 == 0).then_some(d % 16),
+                ..DhcpConfiguration::default()
+            },
+            tags: Tags::new(),
+        },
+        196 => Change::AssociateDhcpOptions {
+            options: (c > 32).then_some(options),
+            vpc: one(region.vpcs(), b, VPC),
+        },
+        _ => Change::DeleteDhcpOptions { options },
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
     nat_gateways_hold_together(region)?;
     network_acls_hold_together(region)?;
     peerings_hold_together(region)?;
+    dhcp_options_hold_together(region)?;
     quotas_hold(region)
 }
 
@@ -53,6 +54,16 @@ fn ids_are_unique(region: &Region) -> Result<(), TestCaseError> {
     ids.extend(reservations.iter().map(ToString::to_string));
     let digits: BTreeSet<_> = ids.iter().filter_map(|id| id.rsplit('-').next()).collect();
     prop_assert_eq!(digits.len(), ids.len());
+    Ok(())
+}
+
+fn dhcp_options_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let sets = region.dhcp_options();
+    prop_assert!(sets.values().filter(|options| options.is_default).count() <= 1);
+    for vpc in region.vpcs().values() {
+        prop_assert!(vpc.dhcp_options.is_none_or(|options| sets.contains_key(&options)));
+        prop_assert_eq!(vpc.dhcp_options.is_some(), region.dhcp_configuration_of(vpc.id).is_some());
+    }
     Ok(())
 }
 

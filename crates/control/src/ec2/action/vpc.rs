@@ -84,7 +84,7 @@ pub(super) struct ShownVpc {
     cidr_block: Ipv4Net,
     cidr_block_association_set: Vec<ShownCidr>,
     ipv6_cidr_block_association_set: Vec<ShownIpv6Cidr>,
-    dhcp_options_id: &'static str,
+    dhcp_options_id: String,
     instance_tenancy: &'static str,
     is_default: bool,
     tag_set: Vec<Tag>,
@@ -247,7 +247,7 @@ fn shown(region: &Region, vpc: &Vpc) -> ShownVpc {
             .iter()
             .map(|block| shown_ipv6_cidr(region, *block, "associated"))
             .collect(),
-        dhcp_options_id: "default",
+        dhcp_options_id: vpc.dhcp_options.map_or_else(|| "default".to_owned(), |id| id.to_string()),
         instance_tenancy: "default",
         is_default: vpc.is_default,
         tag_set: tag_set(&vpc.tags),

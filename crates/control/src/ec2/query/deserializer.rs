@@ -5,10 +5,11 @@ use std::collections::btree_map;
 use std::fmt::{self, Display};
 
 use model::{
-    AllocationId, AssociationId, AttachmentId, BadId, EgressOnlyInternetGatewayId, ImageId, InstanceId,
-    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
-    PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, ImageId,
+    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -21,7 +22,7 @@ pub(super) type Unused = RefCell<Vec<(String, String)>>;
 
 /// EC2's code for a malformed id of each kind, where "Error codes for the Amazon EC2 API" has one; else the code
 /// for an id that does not exist.
-const MALFORMED: [(&str, &str); 23] = [
+const MALFORMED: [(&str, &str); 24] = [
     (VpcId::PREFIX, "InvalidVpcID.Malformed"),
     (SubnetId::PREFIX, "InvalidSubnetID.Malformed"),
     (RouteTableId::PREFIX, "InvalidRouteTableId.Malformed"),
@@ -39,6 +40,7 @@ const MALFORMED: [(&str, &str); 23] = [
     (VpcCidrAssociationId::PREFIX, "InvalidVpcCidrBlockAssociationID.NotFound"),
     (KeyPairId::PREFIX, "InvalidKeyPair.NotFound"),
     (NatGatewayId::PREFIX, "NatGatewayMalformed"),
+    (DhcpOptionsId::PREFIX, "InvalidDhcpOptionsId.Malformed"),
     (NetworkAclId::PREFIX, "InvalidNetworkAclId.Malformed"),
     (NetworkAclAssociationId::PREFIX, "InvalidAssociationID.NotFound"),
     (VpcPeeringConnectionId::PREFIX, "InvalidVpcPeeringConnectionId.Malformed"),
