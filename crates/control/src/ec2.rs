@@ -4,6 +4,7 @@
 
 mod action;
 mod caller;
+mod console;
 mod credentials;
 mod error;
 mod filter;
@@ -26,6 +27,7 @@ use model::{Applied, Change, ImageId, Region, RegionKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use console::{Console, Consoles};
 pub use credentials::{Credentials, CredentialsError, Problem};
 pub(crate) use error::Error;
 pub use http::{HttpRequest, HttpResponse};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub images: Vec<Image>,
     /// By whom requests must be signed; without them, they need not be.
     pub credentials: Option<Credentials>,
+    /// Who knows what instances have written on their consoles; without, none has written anything.
+    pub consoles: Option<Arc<dyn Consoles>>,
 }
 
 /// A machine image.

@@ -16,13 +16,13 @@ mod record;
 mod spec;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -154,6 +154,23 @@ pub fn start(spec: &MachineSpec, lock: Option<BorrowedFd<'_>>) -> Result<(), Mac
 /// How far the machine with this state directory has come; `None` if it was never started.
 pub fn status(state_dir: &Path) -> Option<MachineStatus> {
     serde_json::from_slice(&fs::read(state_dir.join(record::STATUS)).ok()?).ok()
+}
+
+/// The last of what the machine with this state directory has written on its console, at most `most` bytes, and when
+/// it wrote last; `None` if it was never started.
+///
+/// # Errors
+/// It cannot be read.
+pub fn console(state_dir: &Path, most: u64) -> io::Result<Option<(Vec<u8>, SystemTime)>> {
+    let mut file = match fs::File::open(state_dir.join(record::CONSOLE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let about = file.metadata()?;
+    file.seek(SeekFrom::Start(about.len().saturating_sub(most)))?;
+    let mut output = Vec::new();
+    file.take(most).read_to_end(&mut output)?;
+    Ok(Some((output, about.modified()?)))
 }
 
 /// What the machine with this state directory was last started as; `None` if it was never started.

@@ -66,6 +66,9 @@ impl Region {
             Change::UpdateSecurityGroupRuleDescription { group, rule, description } => {
                 done(self.update_security_group_rule_description(group, rule, description)?)
             }
+            Change::ModifySecurityGroupRule { group, rule, permission } => {
+                done(self.modify_security_group_rule(group, rule, permission)?)
+            }
             Change::AllocateAddress { public_ip, tags } => {
                 Applied::Address(self.allocate_address(public_ip, tags)?)
             }

@@ -198,6 +198,16 @@ pub enum Change {
         /// In words; none takes the description away.
         description: Option<String>,
     },
+    /// Lets a rule of a security group allow something else to peers of the same kind. It keeps its id, its direction
+    /// and its tags.
+    ModifySecurityGroupRule {
+        /// The group that has it.
+        group: SecurityGroupId,
+        /// The rule.
+        rule: SecurityGroupRuleId,
+        /// What it lets through from now on.
+        permission: Permission,
+    },
     /// An Elastic IP address. Gives `Applied::Address`.
     AllocateAddress {
         /// Which: the region has no pool of its own.

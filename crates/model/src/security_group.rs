@@ -1,5 +1,7 @@
 //! Security groups.
 
+use std::mem;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Dependency, Fault, InvalidValue};
@@ -119,11 +121,7 @@ impl Region {
     ) -> Result<SecurityGroupRuleId, Fault> {
         let group = self.security_group(id)?;
         let permission = permission.canonical()?;
-        if let Peer::Group(peer) = permission.peer
-            && self.security_group(peer)?.vpc != group.vpc
-        {
-            return Err(Fault::SecurityGroupElsewhere(peer));
-        }
+        self.check_peer(group, permission.peer)?;
         if group.rule_of(direction, &permission).is_some() {
             return Err(Fault::PermissionDuplicate(permission));
         }
@@ -149,6 +147,35 @@ impl Region {
         let at = at.ok_or(Fault::SecurityGroupRuleNotFound(rule))?;
 
         group.rules.remove(at);
+        Ok(())
+    }
+
+    pub(crate) fn modify_security_group_rule(
+        &mut self,
+        id: SecurityGroupId,
+        rule_id: SecurityGroupRuleId,
+        permission: Permission,
+    ) -> Result<(), Fault> {
+        let group = self.security_group(id)?;
+        let rule = group.rules.iter().find(|rule| rule.id == rule_id);
+        let rule = rule.ok_or(Fault::SecurityGroupRuleNotFound(rule_id))?;
+        let permission = permission.canonical()?;
+        if mem::discriminant(&rule.peer) != mem::discriminant(&permission.peer) {
+            return Err(InvalidValue::RuleKind(rule_id).into());
+        }
+        self.check_peer(group, permission.peer)?;
+        if group.rule_of(rule.direction, &permission).is_some_and(|other| other.id != rule_id) {
+            return Err(Fault::PermissionDuplicate(permission));
+        }
+        // Prefix lists count by their size, and the new one may be larger.
+        let others =
+            group.rules.iter().filter(|other| other.direction == rule.direction && other.id != rule_id);
+        self.allow_rules(others.map(|other| other.peer).chain([permission.peer]))?;
+
+        let modified = Rule { tags: rule.tags.clone(), ..permission.into_rule(rule_id, rule.direction) };
+        if let Some(rule) = self.rule_mut(rule_id) {
+            *rule = modified;
+        }
         Ok(())
     }
 
@@ -182,6 +209,16 @@ impl Region {
 
         self.security_groups.remove(&id);
         Ok(())
+    }
+
+    /// Whether a group's rule can be about a peer.
+    fn check_peer(&self, group: &SecurityGroup, peer: Peer) -> Result<(), Fault> {
+        match peer {
+            Peer::Group(peer) if self.security_group(peer)?.vpc != group.vpc => {
+                Err(Fault::SecurityGroupElsewhere(peer))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether one direction of a group can have rules about these peers: IPv4 and IPv6 are counted apart, a group

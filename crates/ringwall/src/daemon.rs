@@ -239,7 +239,7 @@ fn rise(
     agent.round()?;
     progress(format!("network: {} ports", cloud.now().ports.len()));
 
-    let api = Api::new(Arc::clone(&cloud.store), settings(&cloud.lab, credentials));
+    let api = Api::new(Arc::clone(&cloud.store), settings(&cloud, credentials));
     let address =
         listener.local_addr().map_err(|error| DaemonError::Listen(([0, 0, 0, 0], 0).into(), error))?;
     let api = ec2::serve(listener, move |request| api.handle(request))?;
@@ -325,7 +325,8 @@ impl deploy::Cloud for InStore<'_, '_> {
     }
 }
 
-fn settings(lab: &Lab, credentials: Option<Credentials>) -> Settings {
+fn settings(cloud: &Arc<Cloud>, credentials: Option<Credentials>) -> Settings {
+    let lab = &cloud.lab;
     let host = lab::file::HOST_IMAGE.parse().ok();
     let ids = host.into_iter().chain(lab.images.keys().copied());
     let images = ids.map(|id| Image {
@@ -340,6 +341,7 @@ fn settings(lab: &Lab, credentials: Option<Credentials>) -> Settings {
         pool6: Some(lab.world.internet.pool6),
         images: images.collect(),
         credentials,
+        consoles: Some(Arc::<Cloud>::clone(cloud)),
     }
 }
 

@@ -116,6 +116,9 @@ pub(crate) enum Error {
     /// `InternalError`: an answer that cannot be written.
     #[error("{0}")]
     Answer(#[from] Unfit),
+    /// `InternalError`: an instance's console cannot be read.
+    #[error("{0}")]
+    Console(std::io::Error),
     /// `InternalError`: a change made something else than it should.
     #[error("An internal error has occurred.")]
     Unexpected,
@@ -148,7 +151,7 @@ impl Error {
             Error::IdempotentParameterMismatch => "IdempotentParameterMismatch",
             Error::Signature(refusal) => refusal.of_ec2().0,
             Error::Store(_) => "Unavailable",
-            Error::Result(_) | Error::Answer(_) | Error::Unexpected => "InternalError",
+            Error::Result(_) | Error::Answer(_) | Error::Console(_) | Error::Unexpected => "InternalError",
         }
     }
 
@@ -157,7 +160,7 @@ impl Error {
         match self {
             Error::Signature(refusal) => refusal.of_ec2().1,
             Error::DryRun => 412,
-            Error::Result(_) | Error::Answer(_) | Error::Unexpected => 500,
+            Error::Result(_) | Error::Answer(_) | Error::Console(_) | Error::Unexpected => 500,
             Error::Store(_) => 503,
             _ => 400,
         }

@@ -1,10 +1,12 @@
 //! An endpoint over a store of its own, and its answers.
 
+use std::io;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use control::ec2::{Api, Credentials, HttpRequest, Image, Settings};
+use control::ec2::{Api, Console, Consoles, Credentials, HttpRequest, Image, Settings};
 use control::store::{Options, Store};
-use model::{AccountId, Region, RegionKey, RegionName};
+use model::{AccountId, InstanceId, Region, RegionKey, RegionName};
 
 /// An endpoint with the image ami-00000000000000001, the public addresses 203.0.113.1 to 203.0.113.6, and four IPv6
 /// CIDR blocks.
@@ -12,6 +14,20 @@ pub(crate) struct Endpoint {
     pub(crate) store: Arc<Store>,
     api: Api,
     _directory: tempfile::TempDir,
+}
+
+/// Instances whose consoles say who they are, but for every second one, which never ran.
+struct Machines;
+
+impl Consoles for Machines {
+    fn console(&self, instance: InstanceId, most: u64) -> io::Result<Option<Console>> {
+        let text = instance.to_string();
+        let output = text.repeat(10_000).into_bytes();
+        let end = output.len() - usize::try_from(most).unwrap();
+        let written = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let last = Console { output: output[end..].to_vec(), written };
+        Ok(text.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']).then_some(last))
+    }
 }
 
 /// An answer.
@@ -42,6 +58,7 @@ impl Endpoint {
             pool6: Some("2001:db8::/54".parse().unwrap()),
             images: vec![image],
             credentials,
+            consoles: Some(Arc::new(Machines)),
         };
         Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
     }

@@ -5,12 +5,14 @@
 mod any_request;
 mod api;
 mod dhcp_options;
+mod instance;
 mod ipv6;
 mod nat_gateway;
 mod network_acl;
 mod peering;
 mod prefix_lists;
 mod public_address;
+mod security_group_rules;
 mod signed;
 
 use std::collections::BTreeSet;

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use crate::id::{
     AllocationId, AssociationId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
-    NatGatewayId, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SubnetId, VpcId,
-    VpcPeeringConnectionId,
+    NatGatewayId, NetworkAclId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::prefix_list::AddressFamily;
 use crate::route_table::Destination;
@@ -360,4 +360,9 @@ pub enum InvalidValue {
     /// More servers than DHCP tells of.
     #[error("The number of values for parameter {0} is invalid. Specify at most 4.")]
     DhcpServers(&'static str),
+    /// A rule that was about peers of another kind.
+    #[error(
+        "The type of security group rule {0} cannot be changed: give the same kind of source or destination."
+    )]
+    RuleKind(SecurityGroupRuleId),
 }

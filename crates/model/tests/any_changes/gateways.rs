@@ -1,10 +1,11 @@
-//! What is asked of a region's NAT gateways, network ACLs, peering connections and default VPC.
+//! What is asked of a region's NAT gateways, network ACLs, peering connections, default VPC and DHCP option sets, and of
+//! rules that are there.
 
 use std::net::Ipv4Addr;
 
 use model::{
     AclEntry, AllocationId, Change, Connectivity, DhcpConfiguration, Direction, NameServer, NatGateway,
-    NatGatewayState, NewNatGateway, Protocol, Region, SecondaryAddresses, Tags,
+    NatGatewayState, NewNatGateway, Peer, Permission, Protocol, Region, SecondaryAddresses, Tags,
 };
 
 use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
@@ -30,7 +31,27 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
         163..=178 => nat(region, step),
         179..=186 => acl(region, step),
         195..=197 => dhcp(region, step),
+        198 => modify_rule(region, step),
         _ => peering(region, step),
+    }
+}
+
+fn modify_rule(region: &Region, (_, [a, b, c, d]): Step) -> Change {
+    let groups: Vec<_> = region.security_groups().values().collect();
+    let group = groups.get(usize::from(a) % groups.len().max(1));
+    let rule = group.and_then(|group| group.rules().nth(usize::from(b % 4)));
+    Change::ModifySecurityGroupRule {
+        group: group.map_or_else(|| id("sg-00000000"), |group| group.id),
+        rule: rule.map_or_else(|| id("sgr-00000000"), |rule| rule.id),
+        permission: Permission {
+            protocol: Protocol::from([1, 6, 17, 50][usize::from(c % 4)]),
+            ports: Some((i32::from(d), i32::from(d))),
+            peer: rule.map_or(Peer::Cidr(net(10, 0, d, 24)), |rule| match rule.peer {
+                Peer::Cidr(_) if d & 1 == 0 => Peer::Cidr(net(10, 0, d, 24)),
+                other => other,
+            }),
+            description: None,
+        },
     }
 }
 

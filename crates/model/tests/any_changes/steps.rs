@@ -20,7 +20,7 @@ pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     (
-        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..198u8],
+        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..199u8],
         any::<[u8; 4]>(),
     )
 }

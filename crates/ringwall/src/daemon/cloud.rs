@@ -1,17 +1,20 @@
 //! What a daemon's threads share: the store, the lab's declarations, the fabric, and what the cloud looks like now.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use control::ec2::{Console, Consoles};
 use control::store::Store;
 use engine::Tables;
 use host::clock::{Clock, Rate};
 use host::cloud::Names;
 use host::fabric::{Counted, Fabric, FabricError};
+use host::machine;
 use lab::deploy::Deployment;
 use lab::file::Lab;
-use model::Region;
+use model::{InstanceId, Region};
 use services::metadata::{Caller, Directory};
 
 use super::agent::{Machines, Now};
@@ -129,5 +132,12 @@ impl Directory for Cloud {
         let key = now.tables.interface_at(engine::service_port(peer)?)?;
         let region = now.regions.iter().find(|region| *region.key() == key.region)?;
         Some(Caller { region: Arc::clone(region), interface: key.interface })
+    }
+}
+
+impl Consoles for Cloud {
+    fn console(&self, instance: InstanceId, most: u64) -> io::Result<Option<Console>> {
+        let console = machine::console(&self.dir.machine(&instance.to_string()), most)?;
+        Ok(console.map(|(output, written)| Console { output, written }))
     }
 }

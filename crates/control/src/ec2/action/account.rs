@@ -45,6 +45,7 @@ impl Describe for DescribeAccountAttributes {
             ("max-elastic-ips", addresses.clone()),
             ("supported-platforms", "VPC".to_owned()),
             ("vpc-max-elastic-ips", addresses),
+            ("vpc-max-security-groups-per-interface", region.quotas().groups_per_interface.to_string()),
         ];
         if let Some(stranger) =
             self.attribute_name.iter().find(|name| known.iter().all(|(known, _)| known != name))

@@ -1,5 +1,6 @@
 //! Instances, as they are shown.
 
+mod console;
 mod shown;
 mod status;
 
@@ -12,6 +13,7 @@ use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
 use crate::ec2::query::Limit;
 
+pub(super) use console::GetConsoleOutput;
 pub(super) use shown::ShownMetadataOptions;
 use shown::{FILTERS, ShownInstance};
 pub(super) use status::DescribeInstanceStatus;

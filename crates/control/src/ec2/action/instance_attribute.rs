@@ -28,6 +28,14 @@ pub(super) struct ModifyInstanceAttribute {
     group_id: Vec<SecurityGroupId>,
 }
 
+/// There are neither kernels nor RAM disks, the other attributes that EC2 resets.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ResetInstanceAttribute {
+    instance_id: InstanceId,
+    attribute: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ModifyInstanceMetadataOptions {
@@ -125,6 +133,19 @@ impl Action for ModifyInstanceAttribute {
         if asked.next().is_some() {
             return Err(Error::Combination("Fields for multiple attribute types specified."));
         }
+        call.apply(Change::ModifyInstanceAttribute { instance: self.instance_id, attribute })?;
+        Ok(DONE)
+    }
+}
+
+impl Action for ResetInstanceAttribute {
+    type Answer = Done;
+
+    fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
+        if self.attribute != "sourceDestCheck" {
+            return Err(Error::UnsupportedParameter { name: "Attribute".to_owned(), value: self.attribute });
+        }
+        let attribute = InstanceAttribute::SourceDestCheck(true);
         call.apply(Change::ModifyInstanceAttribute { instance: self.instance_id, attribute })?;
         Ok(DONE)
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Describe;
+use super::place::zone_id;
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
@@ -145,6 +146,30 @@ struct NetworkInfo {
     efa_supported: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeInstanceTypeOfferings {
+    #[serde(default)]
+    location_type: LocationType,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum LocationType {
+    #[default]
+    Region,
+    AvailabilityZone,
+    AvailabilityZoneId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Offering {
+    instance_type: &'static str,
+    location_type: LocationType,
+    location: String,
+}
+
 const FILTERS: &Names = &[
     ("auto-recovery-supported", "autoRecoverySupported"),
     ("bare-metal", "bareMetal"),
@@ -193,6 +218,38 @@ impl Describe for DescribeInstanceTypes {
         let asked =
             |known: &&InstanceType| !self.by_id() || self.instance_type.iter().any(|name| name == known.name);
         Ok(TYPES.iter().filter(asked).map(|known| (known.name.to_owned(), shown(known))).collect())
+    }
+}
+
+impl Describe for DescribeInstanceTypeOfferings {
+    const SET: &'static str = "instanceTypeOfferingSet";
+    const FILTERS: &'static Names = &[("instance-type", "instanceType"), ("location", "location")];
+    type Shown = Offering;
+
+    fn by_id(&self) -> bool {
+        false
+    }
+
+    /// Everywhere is each of them.
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, Offering)>, Error> {
+        let region = &call.key.region;
+        let locations: Vec<String> = match self.location_type {
+            LocationType::Region => vec![region.0.clone()],
+            LocationType::AvailabilityZone => region.availability_zones().collect(),
+            LocationType::AvailabilityZoneId => {
+                region.availability_zones().map(|zone| zone_id(&zone)).collect()
+            }
+        };
+        let offered = |location: &String| {
+            let location = location.clone();
+            TYPES.iter().map(move |known| Offering {
+                instance_type: known.name,
+                location_type: self.location_type,
+                location: location.clone(),
+            })
+        };
+        let offerings = locations.iter().flat_map(offered);
+        Ok(offerings.map(|it| (format!("{} {}", it.location, it.instance_type), it)).collect())
     }
 }
 

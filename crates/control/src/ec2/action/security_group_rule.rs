@@ -1,5 +1,6 @@
 //! The rules of security groups.
 
+mod modify;
 mod permission;
 mod revoke;
 
@@ -18,6 +19,7 @@ use crate::ec2::filter::Names;
 use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
+pub(super) use modify::ModifySecurityGroupRules;
 use permission::{IpPermission, LIMITS};
 pub(super) use revoke::{
     RevokeSecurityGroupEgress, RevokeSecurityGroupIngress, UpdateSecurityGroupRuleDescriptionsEgress,
