@@ -23,6 +23,7 @@ mod route;
 mod route_table;
 mod run_instances;
 mod security_group;
+mod security_group_reference;
 mod security_group_rule;
 mod subnet;
 mod subnet_cidr;
@@ -122,8 +123,10 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribePrefixLists", describe::<prefix_list::DescribePrefixLists>),
     ("DescribeRegions", describe::<place::DescribeRegions>),
     ("DescribeRouteTables", describe::<route_table::DescribeRouteTables>),
+    ("DescribeSecurityGroupReferences", act::<security_group_reference::DescribeSecurityGroupReferences>),
     ("DescribeSecurityGroupRules", describe::<security_group_rule::DescribeSecurityGroupRules>),
     ("DescribeSecurityGroups", describe::<security_group::DescribeSecurityGroups>),
+    ("DescribeStaleSecurityGroups", describe::<security_group_reference::DescribeStaleSecurityGroups>),
     ("DescribeSubnets", describe::<subnet::DescribeSubnets>),
     ("DescribeTags", describe::<tag::DescribeTags>),
     ("DescribeVpcAttribute", act::<vpc::DescribeVpcAttribute>),

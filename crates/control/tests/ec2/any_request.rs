@@ -12,6 +12,7 @@ const ACTIONS: &[&str] = &[
     "AssignPrivateIpAddresses",
     "AssignPrivateNatGatewayAddress",
     "AssociateAddress",
+    "AssociateDhcpOptions",
     "AssociateRouteTable",
     "AssociateSubnetCidrBlock",
     "AssociateVpcCidrBlock",
@@ -19,6 +20,7 @@ const ACTIONS: &[&str] = &[
     "AttachNetworkInterface",
     "AuthorizeSecurityGroupIngress",
     "CreateDefaultVpc",
+    "CreateDhcpOptions",
     "CreateEgressOnlyInternetGateway",
     "CreateInternetGateway",
     "CreateManagedPrefixList",
@@ -33,12 +35,15 @@ const ACTIONS: &[&str] = &[
     "CreateTags",
     "CreateVpc",
     "CreateVpcPeeringConnection",
+    "DeleteDhcpOptions",
     "DeleteNetworkAcl",
     "DeleteSecurityGroup",
     "DeleteSubnet",
     "DeleteTags",
     "DeleteVpc",
+    "DescribeDhcpOptions",
     "DescribeEgressOnlyInternetGateways",
+    "DescribeInstanceTypeOfferings",
     "DescribeInstances",
     "DescribeManagedPrefixLists",
     "DescribeNatGateways",
@@ -49,10 +54,13 @@ const ACTIONS: &[&str] = &[
     "DescribeSubnets",
     "DescribeTags",
     "DescribeVpcs",
+    "DescribeStaleSecurityGroups",
+    "GetConsoleOutput",
     "GetManagedPrefixListEntries",
     "ImportKeyPair",
     "ModifyInstanceAttribute",
     "ModifyNetworkInterfaceAttribute",
+    "ModifySecurityGroupRules",
     "ModifySubnetAttribute",
     "ModifyVpcAttribute",
     "ReplaceNetworkAclAssociation",
@@ -75,6 +83,9 @@ const NAMES: &[&str] = &[
     "DestinationCidrBlock",
     "DestinationIpv6CidrBlock",
     "DeviceIndex",
+    "DhcpConfiguration.1.Key",
+    "DhcpConfiguration.1.Value.1",
+    "DhcpOptionsId",
     "DryRun",
     "Egress",
     "Entry.1.Cidr",
@@ -102,6 +113,7 @@ const NAMES: &[&str] = &[
     "NetworkAclId",
     "NetworkInterface.1.DeviceIndex",
     "NetworkInterface.1.SubnetId",
+    "NatGatewayId",
     "NetworkInterfaceId",
     "PeerVpcId",
     "PortRange.From",
@@ -115,6 +127,9 @@ const NAMES: &[&str] = &[
     "RouteTableId",
     "RuleAction",
     "RuleNumber",
+    "SecurityGroupRule.1.SecurityGroupRule.CidrIpv4",
+    "SecurityGroupRule.1.SecurityGroupRule.IpProtocol",
+    "SecurityGroupRule.1.SecurityGroupRuleId",
     "SubnetId",
     "Tag.1.Key",
     "Tag.1.Value",
@@ -122,6 +137,7 @@ const NAMES: &[&str] = &[
     "Value",
     "VpcId",
     "VpcId.1",
+    "VpcPeeringConnectionId",
     "a..b",
 ];
 
@@ -132,7 +148,12 @@ const VALUES: &[&str] = &[
     "$table",
     "$group",
     "$acl",
+    "$options",
+    "$rule",
     "private",
+    "default",
+    "domain-name",
+    "netbios-node-type",
     "allow",
     "ami-00000000000000001",
     "vpc-00000000",
@@ -177,6 +198,8 @@ proptest! {
         let table = api.fine("DescribeRouteTables", "").one("routeTableId");
         let group = api.fine("DescribeSecurityGroups", "").one("groupId");
         let acl = api.fine("DescribeNetworkAcls", "").one("networkAclId");
+        let options = api.fine("DescribeDhcpOptions", "").one("dhcpOptionsId");
+        let rule = api.fine("DescribeSecurityGroupRules", "").all("securityGroupRuleId").remove(0);
         for (action, parameters) in requests {
             let form: Vec<_> = parameters
                 .iter()
@@ -186,6 +209,8 @@ proptest! {
                     "$table" => format!("{name}={table}"),
                     "$group" => format!("{name}={group}"),
                     "$acl" => format!("{name}={acl}"),
+                    "$options" => format!("{name}={options}"),
+                    "$rule" => format!("{name}={rule}"),
                     value => format!("{name}={value}"),
                 })
                 .collect();
