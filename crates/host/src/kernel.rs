@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use wire::Mac;
 
 pub use self::linux::Linux;
@@ -100,9 +100,9 @@ pub struct Observed {
 pub struct ObservedNamespace {
     /// Its links by name.
     pub links: BTreeMap<String, ObservedLink>,
-    /// IPv4 addresses: (link, address with its prefix length).
-    pub addresses: BTreeSet<(String, Ipv4Net)>,
-    /// Unicast IPv4 routes of the main table.
+    /// Addresses but IPv6's link-local ones, which links give themselves: (link, address with its prefix length).
+    pub addresses: BTreeSet<(String, IpNet)>,
+    /// Unicast routes of the main tables.
     pub routes: BTreeSet<ObservedRoute>,
     /// Permanent IPv4 neighbour entries.
     pub neighbors: BTreeSet<(String, Ipv4Addr, Mac)>,

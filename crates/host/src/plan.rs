@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use wire::Mac;
 
 /// All namespaces of a lab and the veth pairs between them.
@@ -23,26 +23,26 @@ pub struct NamespacePlan {
     pub forwarding: bool,
     /// Bridges (without spanning tree, so a port forwards at once).
     pub bridges: BTreeSet<String>,
-    /// Addresses with their prefix lengths: (link, address).
-    pub addresses: BTreeSet<(String, Ipv4Net)>,
+    /// Addresses with their prefix lengths: (link, address). Where one is of IPv6, the links speak IPv6.
+    pub addresses: BTreeSet<(String, IpNet)>,
     /// Links that others make there, and that are left alone.
     pub foreign: BTreeSet<String>,
     /// Routes of the main table.
     pub routes: BTreeSet<Route>,
-    /// Permanent neighbour entries: (link, address, hardware address).
+    /// Permanent IPv4 neighbour entries: (link, address, hardware address).
     pub neighbors: BTreeSet<(String, Ipv4Addr, Mac)>,
     /// A guest lives in it: once the namespace and its links are made, addresses, routes, link states and
     /// kernel parameters are the guest's own and are not corrected.
     pub leave_addresses: bool,
 }
 
-/// An IPv4 route. Ordered so that routes of a link come before those that need a gateway to be reachable.
+/// A route of either family. Ordered so that routes of a link come before those that need a gateway to be reachable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// The gateway; without one the destination is on the link.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// Where it leads; host bits do not count.
-    pub destination: Ipv4Net,
+    pub destination: IpNet,
     /// The link; without one the kernel finds it from the gateway.
     pub link: Option<String>,
 }
@@ -69,6 +69,13 @@ pub struct End {
     pub mac: Option<Mac>,
     /// The bridge of the same namespace that it is a port of.
     pub bridge: Option<String>,
+}
+
+impl NamespacePlan {
+    /// Whether its links speak IPv6.
+    pub fn ipv6(&self) -> bool {
+        self.addresses.iter().any(|(_, address)| matches!(address, IpNet::V6(_)))
+    }
 }
 
 impl Plan {

@@ -129,14 +129,18 @@ impl<'a> Diff<'a> {
 
     fn namespace(&mut self, name: &str, plan: &NamespacePlan) {
         let Some(found) = self.found(name) else {
-            self.steps.push(Step::CreateNamespace { name: name.to_owned(), forwarding: plan.forwarding });
+            self.steps.push(Step::CreateNamespace {
+                name: name.to_owned(),
+                forwarding: plan.forwarding,
+                ipv6: plan.ipv6(),
+            });
             self.set_up(name, "lo");
             return;
         };
         if !plan.leave_addresses {
             let links =
                 found.links.keys().map(String::as_str).filter(|link| !self.gone.contains(&(name, link)));
-            let values: Vec<_> = sysctl::wanted(plan.forwarding, links)
+            let values: Vec<_> = sysctl::wanted(plan.forwarding, plan.ipv6(), links)
                 .into_iter()
                 .filter(|(path, value)| found.sysctls.get(path).is_some_and(|now| now != value))
                 .map(|(path, value)| (path, value.to_owned()))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use wire::Mac;
 
 use crate::plan::{Route, Veth};
@@ -29,6 +29,8 @@ pub enum Step {
         name: String,
         /// Whether it forwards IPv4.
         forwarding: bool,
+        /// Whether its links speak IPv6.
+        ipv6: bool,
     },
     /// Set kernel parameters, in order.
     SetSysctls {
@@ -91,7 +93,7 @@ pub enum Step {
         /// The link.
         link: String,
         /// The address and its prefix length.
-        address: Ipv4Net,
+        address: IpNet,
     },
     /// Add an address.
     AddAddress {
@@ -100,7 +102,7 @@ pub enum Step {
         /// The link.
         link: String,
         /// The address and its prefix length.
-        address: Ipv4Net,
+        address: IpNet,
     },
     /// Remove a route of ours.
     DeleteRoute {

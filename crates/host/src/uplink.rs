@@ -179,12 +179,11 @@ impl Uplink {
                 let routes = machine.routes()?;
                 // Halves of the world are how tunnels replace the default route.
                 let (defaults, others): (Vec<_>, Vec<_>) =
-                    routes.into_iter().partition(|route| route.destination.prefix_len() <= 1);
-                let overlaps = |route: &&Route| {
-                    let there = route.destination;
+                    routes.into_iter().partition(|(to, _)| to.prefix_len() <= 1);
+                let overlaps = |(there, _): &&(Ipv4Net, Route)| {
                     there.contains(&pool.network()) || pool.contains(&there.network())
                 };
-                if let Some(route) = others.iter().find(overlaps) {
+                if let Some((_, route)) = others.iter().find(overlaps) {
                     return Err(UplinkError::PoolInUse { pool, what: format!("the route {route}") });
                 }
                 if machine.link(&own)?.is_some() {
@@ -193,7 +192,7 @@ impl Uplink {
                 if nft::is_there(&table(&wanted.cloud))? {
                     return Err(UplinkError::Taken { what: "nftables table", name: table(&wanted.cloud) });
                 }
-                let mut outward: Vec<_> = defaults.into_iter().filter_map(|route| route.link).collect();
+                let mut outward: Vec<_> = defaults.into_iter().filter_map(|(_, route)| route.link).collect();
                 outward.sort();
                 outward.dedup();
                 former = not_forwarding(&outward)?;
@@ -296,11 +295,12 @@ impl Uplink {
         if !own.up {
             self.machine.set_up(own.index)?;
         }
-        let ours = |route: &Route| {
-            route.destination == self.wanted.pool.trunc() && route.link.as_ref() == Some(&self.own)
+        let ours = |(to, route): &(Ipv4Net, Route)| {
+            *to == self.wanted.pool.trunc() && route.link.as_ref() == Some(&self.own)
         };
         if !self.machine.routes()?.iter().any(ours) {
-            let route = Route { via: None, destination: self.wanted.pool, link: Some(self.own.clone()) };
+            let route =
+                Route { via: None, destination: self.wanted.pool.into(), link: Some(self.own.clone()) };
             self.machine.add_route(&route, own.index)?;
         }
         Ok(())

@@ -122,7 +122,7 @@ impl Drop for Lab {
 fn route(destination: &str, via: Option<[u8; 4]>, link: Option<&str>) -> Route {
     Route {
         destination: destination.parse().unwrap(),
-        via: via.map(Ipv4Addr::from),
+        via: via.map(|via| Ipv4Addr::from(via).into()),
         link: link.map(ToOwned::to_owned),
     }
 }

@@ -91,6 +91,7 @@ impl Machine {
             files: [].into(),
             reboots: 0,
             dhcp: None,
+            dhcp6: None,
             commands: Vec::new(),
             processes: Vec::new(),
             user_data: None,

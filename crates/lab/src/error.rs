@@ -1,10 +1,10 @@
 //! What is wrong with a lab file or its template, and where.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 /// A place in a file.
@@ -180,7 +180,7 @@ pub enum WorldFault {
     #[error("{address} is taken by {by}")]
     AddressTaken {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// By whom.
         by: String,
     },
@@ -188,10 +188,13 @@ pub enum WorldFault {
     #[error("{address} lies in the cloud's pool {pool}")]
     AddressInPool {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The pool.
-        pool: Ipv4Net,
+        pool: IpNet,
     },
+    /// An IPv6 address on a segment of a site.
+    #[error("segment `{0}` has no IPv6: only hosts on the segment `internet` can have an `address6`")]
+    Ipv6Inside(String),
     /// An Elastic IP that the cloud does not have.
     #[error("{address} lies outside of the pool {pool}")]
     OutsidePool {
@@ -226,7 +229,7 @@ pub enum WorldFault {
         /// The host.
         host: String,
         /// The destination.
-        destination: Ipv4Net,
+        destination: IpNet,
         /// Where the first is.
         first: Place,
     },

@@ -12,12 +12,13 @@
 //!
 //! The cloud's uplink is a pair like the others, from the bridge of the internet to the fabric's namespace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use host::cloud::Names;
 use host::plan::{End, NamespacePlan, Plan, Route, Veth};
 use host::relay::RelayLink;
+use ipnet::IpNet;
 use wire::Mac;
 
 use crate::file::Lab;
@@ -67,7 +68,10 @@ pub fn internet_neighbors(lab: &Lab) -> BTreeMap<IpAddr, Mac> {
     let interfaces = lab.world.hosts.values().flat_map(|h| h.interfaces.values().map(move |i| (h, i)));
     interfaces
         .filter(|(_, interface)| interface.segment == INTERNET)
-        .map(|(host, interface)| (interface.address.addr().into(), interface_mac(lab, host, interface)))
+        .flat_map(|(host, interface)| {
+            let mac = interface_mac(lab, host, interface);
+            interface.addresses().map(move |address| (address, mac))
+        })
         .collect()
 }
 
@@ -103,18 +107,27 @@ fn uplink(lab: &Lab) -> Veth {
 }
 
 fn host_plan(host: &Host) -> NamespacePlan {
-    let addresses: BTreeSet<_> = host.interfaces.values().map(|i| (i.name.clone(), i.address)).collect();
+    let addresses = host.interfaces.values().flat_map(|interface| {
+        let own =
+            [Some(IpNet::from(interface.address)), interface.address6.map(|a| IpNet::from(IpAddr::V6(a)))];
+        own.into_iter().flatten().map(|address| (interface.name.clone(), address))
+    });
     let routes = host.routes.iter().map(|route| {
         let via = match &route.next {
-            NextHop::Gateway { address, .. } => Some(*address),
+            NextHop::Gateway { address, .. } => Some((*address).into()),
             NextHop::OnLink { .. } => None,
         };
-        Route { via, destination: route.destination, link: Some(route.next.interface().to_owned()) }
+        Route { via, destination: route.destination.into(), link: Some(route.next.interface().to_owned()) }
+    });
+    let routes6 = host.routes6.iter().map(|route| Route {
+        via: None,
+        destination: route.destination.into(),
+        link: Some(route.interface.clone()),
     });
     NamespacePlan {
         forwarding: host.forward,
-        addresses,
-        routes: routes.collect(),
+        addresses: addresses.collect(),
+        routes: routes.chain(routes6).collect(),
         ..NamespacePlan::default()
     }
 }

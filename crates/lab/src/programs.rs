@@ -42,6 +42,7 @@ pub fn host_machines(lab: &Lab, deployment: &Deployment, directory: &Path) -> Ve
             files: BTreeMap::from([NO_RESOLVER.map(str::to_owned).into()]),
             reboots: 0,
             dhcp: None,
+            dhcp6: None,
             commands: programs.commands,
             processes: programs.processes,
             user_data: None,

@@ -1,6 +1,6 @@
 //! Reading single values: addresses, networks, numbers, delays, names.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -51,6 +51,26 @@ impl Node {
         let expected = "an IPv6 network of unicast addresses, a /56 or larger";
         let net: Ipv6Net = self.value(expected)?;
         if is_pool6(net) { Ok(net) } else { Err(self.not(&net.to_string(), expected)) }
+    }
+
+    /// An IPv6 address that a host on the internet can have.
+    pub(crate) fn unicast6(&self) -> Result<Ipv6Addr, LabError> {
+        let expected = "an ordinary IPv6 unicast address";
+        let address: Ipv6Addr = self.value(expected)?;
+        let special = address.is_unspecified() || address.is_loopback() || address.to_ipv4().is_some();
+        if special || address.is_multicast() || address.is_unicast_link_local() {
+            return Err(self.not(&address.to_string(), expected));
+        }
+        Ok(address)
+    }
+
+    /// An IPv6 network whose host bits are zero.
+    pub(crate) fn net6(&self) -> Result<Ipv6Net, LabError> {
+        let net: Ipv6Net = self.value("an IPv6 network such as 2001:db8::/32")?;
+        if net == net.trunc() {
+            return Ok(net);
+        }
+        Err(self.not(&net.to_string(), "a network: bits beyond its length are set"))
     }
 
     /// An address that a host can have.

@@ -8,7 +8,7 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,6 +165,8 @@ pub struct Host {
     /// Its routes beside those to its own segments, in the order of the file. Those over a tunnel
     /// stand in the [`TunnelEnd`].
     pub routes: Vec<Route>,
+    /// Its IPv6 routes, in the order of the file; each leads to everybody on the internet's segment.
+    pub routes6: Vec<Route6>,
     /// What it masquerades when forwarding, in order; the first that matches counts.
     pub masquerade: Vec<Masquerade>,
     /// Long running programs, each with its arguments.
@@ -202,10 +204,19 @@ pub struct Interface {
     pub segment: String,
     /// Its address with the segment's length; /32 on the internet.
     pub address: Ipv4Net,
+    /// Its IPv6 address, which only an interface on the internet can have.
+    pub address6: Option<Ipv6Addr>,
     /// How long each frame takes between this interface and its segment, one way.
     pub delay: Duration,
     /// Where it is declared.
     pub place: Place,
+}
+
+impl Interface {
+    /// Its addresses of either family.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        std::iter::once(self.address.addr().into()).chain(self.address6.map(IpAddr::V6))
+    }
 }
 
 /// One route of a host.
@@ -215,6 +226,17 @@ pub struct Route {
     pub destination: Ipv4Net,
     /// Whereto.
     pub next: NextHop,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// One IPv6 route of a host: the destination itself is asked for by neighbor discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route6 {
+    /// What it leads to.
+    pub destination: Ipv6Net,
+    /// The own interface, which has an IPv6 address.
+    pub interface: String,
     /// Where it is declared.
     pub place: Place,
 }

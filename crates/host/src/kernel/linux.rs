@@ -10,7 +10,7 @@ use super::netns::Entered;
 use super::{Kernel, KernelError, Observed, ObservedLink, ObservedNamespace, sysctl};
 use crate::ledger::{Ledger, Made};
 use crate::namespace::{self, Namespace, NamespaceError};
-use crate::plan::{End, Plan, Route, Veth};
+use crate::plan::{End, NamespacePlan, Plan, Route, Veth};
 use crate::step::Step;
 use crate::teardown;
 
@@ -96,7 +96,7 @@ impl Linux {
         route.link.as_ref().map(|link| self.index(namespace, link)).transpose()
     }
 
-    fn create_namespace(&mut self, name: &str, forwarding: bool) -> Result<(), KernelError> {
+    fn create_namespace(&mut self, name: &str, forwarding: bool, ipv6: bool) -> Result<(), KernelError> {
         let owned = namespace::owned();
         if owned.directory {
             self.ledger.record(&Made::NetnsDirectory)?;
@@ -106,7 +106,7 @@ impl Linux {
         }
         self.ledger.record(&Made::Namespace { name: name.to_owned() })?;
         // Links take their parameters from `default` when they are made, so no link ever has the machine's.
-        let wanted = sysctl::wanted(forwarding, ["lo"]);
+        let wanted = sysctl::wanted(forwarding, ipv6, ["lo"]);
         let namespace = Namespace::create_with(name, || {
             let values = wanted.iter().map(|(path, value)| (path.as_str(), *value));
             sysctl::set(values)
@@ -144,14 +144,14 @@ impl Linux {
     fn observe_namespace(
         &self,
         name: &str,
-        forwarding: bool,
+        planned: &NamespacePlan,
     ) -> Result<(ObservedNamespace, Vec<RawLink>), KernelError> {
         let raw = self.ask(name, "listing links", netlink::links)?;
         let names: BTreeMap<u32, String> = raw.iter().map(|link| (link.index, link.name.clone())).collect();
         let addresses = self.ask(name, "listing addresses", |h| netlink::addresses(h, &names))?;
         let routes = self.ask(name, "listing routes", |h| netlink::routes(h, &names))?;
         let neighbors = self.ask(name, "listing neighbors", |h| netlink::neighbors(h, &names))?;
-        let wanted = sysctl::wanted(forwarding, names.values().map(String::as_str));
+        let wanted = sysctl::wanted(planned.forwarding, planned.ipv6(), names.values().map(String::as_str));
         let paths = wanted.iter().map(|(path, _)| path.as_str());
         let sysctls = self.entered(name)?.namespace.run(|| sysctl::read(paths))?;
         let sysctls = sysctls.map_err(|(path, source)| KernelError::Sysctl {
@@ -188,7 +188,7 @@ impl Kernel for Linux {
                 if !self.ledger.made().contains(&Made::Namespace { name: name.clone() }) {
                     return Err(KernelError::Foreign(name.clone()));
                 }
-                let (namespace, links) = self.observe_namespace(name, planned.forwarding)?;
+                let (namespace, links) = self.observe_namespace(name, planned)?;
                 observed.namespaces.insert(name.clone(), namespace);
                 raw.insert(name.as_str(), links);
             }
@@ -224,7 +224,9 @@ impl Kernel for Linux {
         tracing::debug!(%step);
         match step {
             Step::DeleteNamespace { name } => self.delete_namespace(name),
-            Step::CreateNamespace { name, forwarding } => self.create_namespace(name, *forwarding),
+            Step::CreateNamespace { name, forwarding, ipv6 } => {
+                self.create_namespace(name, *forwarding, *ipv6)
+            }
             Step::SetSysctls { namespace, values } => self.set_sysctls(namespace, values),
             Step::CreateVeth { veth } => self.create_veth(veth),
             Step::DeleteLink { namespace, link } => match self.find(namespace, link)? {

@@ -1,11 +1,11 @@
 //! The route netlink requests of one namespace (rtnetlink(7)).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use futures_util::TryStreamExt;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{
@@ -63,18 +63,22 @@ pub(super) async fn namespace_id(handle: &Handle, name: &str) -> Result<Option<i
     handle.link().get_netns_id(name).execute().await
 }
 
+/// All addresses but IPv6's link-local ones, which links give themselves.
 pub(crate) async fn addresses(
     handle: &Handle,
     names: &BTreeMap<u32, String>,
-) -> Result<BTreeSet<(String, Ipv4Net)>, Error> {
+) -> Result<BTreeSet<(String, IpNet)>, Error> {
     let mut addresses = BTreeSet::new();
     let mut messages = handle.address().get().execute();
     while let Some(message) = messages.try_next().await? {
         let local = message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+            AddressAttribute::Local(address @ IpAddr::V4(_)) => Some(*address),
+            AddressAttribute::Address(IpAddr::V6(address)) if !address.is_unicast_link_local() => {
+                Some((*address).into())
+            }
             _ => None,
         });
-        let address = local.and_then(|local| Ipv4Net::new(local, message.header.prefix_len).ok());
+        let address = local.and_then(|local| IpNet::new(local, message.header.prefix_len).ok());
         if let (Some(address), Some(link)) = (address, names.get(&message.header.index)) {
             addresses.insert((link.clone(), address));
         }
@@ -82,16 +86,23 @@ pub(crate) async fn addresses(
     Ok(addresses)
 }
 
+/// The unicast routes of the main tables of both families.
 pub(crate) async fn routes(
     handle: &Handle,
     names: &BTreeMap<u32, String>,
 ) -> Result<BTreeSet<ObservedRoute>, Error> {
     let mut routes = BTreeSet::new();
-    let all = RouteMessageBuilder::<Ipv4Addr>::new().table_id(0).protocol(RouteProtocol::Unspec);
-    let all = all.scope(RouteScope::Universe).kind(RouteType::Unspec).build();
-    let mut messages = handle.route().get(all).execute();
-    while let Some(message) = messages.try_next().await? {
-        routes.extend(observed_route(&message, names));
+    for mut all in
+        [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()]
+    {
+        all.header.table = RouteHeader::RT_TABLE_UNSPEC;
+        all.header.protocol = RouteProtocol::Unspec;
+        all.header.scope = RouteScope::Universe;
+        all.header.kind = RouteType::Unspec;
+        let mut messages = handle.route().get(all).execute();
+        while let Some(message) = messages.try_next().await? {
+            routes.extend(observed_route(&message, names));
+        }
     }
     Ok(routes)
 }
@@ -186,16 +197,22 @@ pub(crate) async fn delete_link(handle: &Handle, link: u32) -> Result<(), Error>
     missing_is_none(handle.link().del(link).execute().await.map(Some)).map(|_| ())
 }
 
-pub(super) async fn add_address(handle: &Handle, link: u32, address: Ipv4Net) -> Result<(), Error> {
-    let request = handle.address().add(link, address.addr().into(), address.prefix_len());
+pub(super) async fn add_address(handle: &Handle, link: u32, address: IpNet) -> Result<(), Error> {
+    let request = handle.address().add(link, address.addr(), address.prefix_len());
     request.replace().execute().await
 }
 
-pub(super) async fn delete_address(handle: &Handle, link: u32, address: Ipv4Net) -> Result<(), Error> {
-    let message = AddressMessageBuilder::<Ipv4Addr>::new()
-        .index(link)
-        .address(address.addr(), address.prefix_len())
-        .build();
+pub(super) async fn delete_address(handle: &Handle, link: u32, address: IpNet) -> Result<(), Error> {
+    let message = match address {
+        IpNet::V4(address) => AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(link)
+            .address(address.addr(), address.prefix_len())
+            .build(),
+        IpNet::V6(address) => AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(link)
+            .address(address.addr(), address.prefix_len())
+            .build(),
+    };
     missing_is_none(handle.address().del(message).execute().await.map(Some)).map(|_| ())
 }
 
@@ -246,18 +263,19 @@ fn end<T>(message: LinkMessageBuilder<T>, end: &End, mtu: u32) -> LinkMessageBui
 }
 
 fn route_message(route: &Route, link: Option<u32>) -> RouteMessage {
-    let destination = route.destination.trunc();
-    let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
-        .destination_prefix(destination.addr(), destination.prefix_len())
-        .protocol(ROUTE_PROTOCOL)
-        .scope(RouteScope::Link);
-    if let Some(via) = route.via {
-        message = message.gateway(via).scope(RouteScope::Universe);
-    }
-    match link {
-        Some(link) => message.output_interface(link).build(),
-        None => message.build(),
-    }
+    let mut message = match route.destination.trunc() {
+        IpNet::V4(to) => {
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(to.addr(), to.prefix_len()).build()
+        }
+        IpNet::V6(to) => {
+            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(to.addr(), to.prefix_len()).build()
+        }
+    };
+    message.header.protocol = ROUTE_PROTOCOL;
+    message.header.scope = if route.via.is_some() { RouteScope::Universe } else { RouteScope::Link };
+    message.attributes.extend(route.via.map(|via| RouteAttribute::Gateway(via.into())));
+    message.attributes.extend(link.map(RouteAttribute::Oif));
+    message
 }
 
 fn observed_route(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Option<ObservedRoute> {
@@ -265,17 +283,31 @@ fn observed_route(message: &RouteMessage, names: &BTreeMap<u32, String>) -> Opti
     if header.table != RouteHeader::RT_TABLE_MAIN || header.kind != RouteType::Unicast {
         return None;
     }
-    let (mut address, mut via, mut link) = (Ipv4Addr::UNSPECIFIED, None, None);
+    // The default route names no destination.
+    let unspecified = match header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let (mut address, mut via, mut link) = (unspecified, None, None);
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(found)) => address = *found,
-            RouteAttribute::Gateway(RouteAddress::Inet(found)) => via = Some(*found),
+            RouteAttribute::Destination(found) => address = ip(found)?,
+            RouteAttribute::Gateway(found) => via = Some(ip(found)?),
             RouteAttribute::Oif(index) => link = names.get(index).cloned(),
             _ => {}
         }
     }
-    let destination = Ipv4Net::new(address, header.destination_prefix_length).ok()?;
+    let destination = IpNet::new(address, header.destination_prefix_length).ok()?;
     Some(ObservedRoute { route: Route { via, destination, link }, ours: header.protocol == ROUTE_PROTOCOL })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some((*address).into()),
+        RouteAddress::Inet6(address) => Some((*address).into()),
+        _ => None,
+    }
 }
 
 fn raw_link(message: LinkMessage) -> RawLink {

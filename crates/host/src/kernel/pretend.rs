@@ -40,12 +40,12 @@ impl Kernel for Pretend {
                     self.remove_link(&peer.0, &peer.1);
                 }
             }
-            Step::CreateNamespace { name, forwarding } => {
+            Step::CreateNamespace { name, forwarding, ipv6 } => {
                 if self.namespaces.contains_key(name) {
                     return Err(NamespaceError::Exists(name.clone()).into());
                 }
                 let mut made = ObservedNamespace::default();
-                let sysctls = sysctl::wanted(*forwarding, []);
+                let sysctls = sysctl::wanted(*forwarding, *ipv6, []);
                 made.sysctls = sysctls.into_iter().map(|(path, value)| (path, value.to_owned())).collect();
                 self.namespaces.insert(name.clone(), made);
                 self.add_link(name, "lo", LinkKind::Other)?.up = false;

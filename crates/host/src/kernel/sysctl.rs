@@ -7,12 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Of the whole namespace, after `ip_forward`.
-const NAMESPACE: [(&str, &str); 7] = [
+const NAMESPACE: [(&str, &str); 8] = [
     // A traceroute run twice needs all its answers; both limits of RFC 1812 4.3.2.8 are off.
     ("ipv4/icmp_ratelimit", "0"),
     ("ipv4/icmp_msgs_per_sec", "1000000"),
     ("ipv4/icmp_msgs_burst", "1000000"),
     ("ipv4/icmp_errors_use_inbound_ifaddr", "0"),
+    ("ipv6/icmp/ratelimit", "0"),
     // Docker's br_netfilter would have bridged frames meet iptables.
     ("bridge/bridge-nf-call-arptables", "0"),
     ("bridge/bridge-nf-call-iptables", "0"),
@@ -33,10 +34,21 @@ const LINK: [(&str, &str); 9] = [
     ("proxy_arp", "0"),
 ];
 
+/// The same under `ipv6/conf/LINK/`, where IPv6 is spoken: a host has the addresses and routes that it was given, at
+/// once. In order: enabling comes last, since links begin to configure themselves then.
+const LINK6: [(&str, &str); 5] = [
+    ("accept_ra", "0"),
+    ("accept_redirects", "0"),
+    ("accept_dad", "0"),
+    ("forwarding", "0"),
+    ("disable_ipv6", "0"),
+];
+
 /// All parameters and their values in a namespace with these links. Paths are below `/proc/sys/net`. In order:
 /// setting `ip_forward` changes some of the others.
 pub(crate) fn wanted<'a>(
     forwarding: bool,
+    ipv6: bool,
     links: impl IntoIterator<Item = &'a str>,
 ) -> Vec<(String, &'static str)> {
     let forward = if forwarding { "1" } else { "0" };
@@ -45,7 +57,10 @@ pub(crate) fn wanted<'a>(
     for link in ["all", "default"].into_iter().chain(links) {
         all.push((format!("ipv4/conf/{link}/forwarding"), forward));
         all.extend(LINK.map(|(name, value)| (format!("ipv4/conf/{link}/{name}"), value)));
-        all.push((format!("ipv6/conf/{link}/disable_ipv6"), "1"));
+        match ipv6 {
+            true => all.extend(LINK6.map(|(name, value)| (format!("ipv6/conf/{link}/{name}"), value))),
+            false => all.push((format!("ipv6/conf/{link}/disable_ipv6"), "1")),
+        }
     }
     all
 }
@@ -100,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_link_and_the_two_templates_are_covered() {
-        let wanted = wanted(true, ["eth0"]);
+        let wanted = wanted(true, false, ["eth0"]);
         assert_eq!(wanted[0], ("ipv4/ip_forward".to_owned(), "1"));
         for link in ["all", "default", "eth0"] {
             for (name, value) in [("rp_filter", "0"), ("forwarding", "1"), ("send_redirects", "0")] {

@@ -12,11 +12,10 @@ use super::children::PATH;
 pub(super) fn client(interface: &str) -> Option<Vec<String>> {
     let words = |line: String| Some(line.split(' ').map(str::to_owned).collect());
     if has("dhclient") {
-        let leases = ["/var/lib/dhcp", "/var/lib/dhclient"].into_iter().find(|path| Path::new(path).is_dir());
-        let leases = leases.unwrap_or("/run");
         // These are Debian's names, the only ones that its AppArmor profile lets dhclient write.
         return words(format!(
-            "dhclient -4 -pf /run/dhclient.{interface}.pid -lf {leases}/dhclient.{interface}.leases {interface}"
+            "dhclient -4 -pf /run/dhclient.{interface}.pid -lf {}/dhclient.{interface}.leases {interface}",
+            leases()
         ));
     }
     if has("dhcpcd") {
@@ -26,6 +25,17 @@ pub(super) fn client(interface: &str) -> Option<Vec<String>> {
         return words(format!("udhcpc -p /run/udhcpc.{interface}.pid -i {interface}"));
     }
     None
+}
+
+/// The command line of the image's DHCPv6 client (RFC 8415) for an interface, or `None` without one. It goes to the
+/// background once it has a lease.
+pub(super) fn client6(interface: &str) -> Option<Vec<String>> {
+    // The names are Debian's, as above.
+    let line = format!(
+        "dhclient -6 -pf /run/dhclient6.{interface}.pid -lf {}/dhclient6.{interface}.leases {interface}",
+        leases()
+    );
+    has("dhclient").then(|| line.split(' ').map(str::to_owned).collect())
 }
 
 /// The interface's IPv4 address, if it has one (netdevice(7), `SIOCGIFADDR`).
@@ -48,6 +58,12 @@ pub(super) fn address(interface: &str) -> io::Result<Ipv4Addr> {
     let address =
         unsafe { (&raw const request.ifr_ifru.ifru_addr).cast::<libc::sockaddr_in>().read_unaligned() };
     Ok(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)))
+}
+
+/// Where dhclient keeps its leases.
+fn leases() -> &'static str {
+    let kept = ["/var/lib/dhcp", "/var/lib/dhclient"].into_iter().find(|path| Path::new(path).is_dir());
+    kept.unwrap_or("/run")
 }
 
 fn has(program: &str) -> bool {

@@ -14,6 +14,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use super::children::{Children, End, Event};
 use super::record::{self, StateDir};
 use super::{Dhcp, MachineSpec, MachineStatus, dhcp, files, mounts};
+use crate::kernel::sysctl;
 use crate::namespace::{Namespace, NamespaceError};
 use crate::process::ProcessRecord;
 
@@ -152,10 +153,17 @@ impl Machine<'_> {
     fn set_up(&mut self, spec: &MachineSpec) -> Result<(), SetUpError> {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         rustix::system::sethostname(spec.hostname.as_bytes()).map_err(called("set the host name"))?;
+        if let Some(interface) = &spec.dhcp6 {
+            // Early: while DHCP for IPv4 is at work, the kernel finds its link-local address to be free.
+            speak_ipv6(interface)?;
+        }
         mounts::set_up(&spec.hostname)?;
         files::write_all(&spec.files)?;
         if let Some(interface) = &spec.dhcp {
             self.dhcp = self.run_dhcp(interface)?;
+        }
+        if let Some(interface) = &spec.dhcp6 {
+            self.run_dhcp6(interface)?;
         }
         for command in &spec.commands {
             match self.run(command, None)? {
@@ -195,19 +203,36 @@ impl Machine<'_> {
             self.fail("the image has no DHCP client (dhclient, dhcpcd or udhcpc)".to_owned());
             return Ok(Dhcp::NoClient);
         };
-        match self.run(&client, Some(Instant::now() + DHCP_WAIT)) {
-            Ok(Some(End::Code(0))) => {}
-            Ok(Some(end)) => self.fail(format!("`{}` {end}", client.join(" "))),
-            Ok(None) => {
-                self.fail(format!("no DHCP lease on {interface} within {} s", DHCP_WAIT.as_secs()));
-            }
-            Err(SetUpError::Stopped) => return Err(SetUpError::Stopped),
-            Err(error) => self.fail(error.to_string()),
-        }
+        self.lease(&client, interface)?;
         match dhcp::address(interface) {
             Ok(address) => Ok(Dhcp::Leased(address)),
             Err(_) => Ok(Dhcp::NoLease),
         }
+    }
+
+    fn run_dhcp6(&mut self, interface: &str) -> Result<(), SetUpError> {
+        match dhcp::client6(interface) {
+            Some(client) => self.lease(&client, interface),
+            None => {
+                self.fail("the image has no DHCPv6 client (dhclient)".to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs a DHCP client until it has a lease.
+    fn lease(&mut self, client: &[String], interface: &str) -> Result<(), SetUpError> {
+        match self.run(client, Some(Instant::now() + DHCP_WAIT)) {
+            Ok(Some(End::Code(0))) => {}
+            Ok(Some(end)) => self.fail(format!("`{}` {end}", client.join(" "))),
+            Ok(None) => {
+                let wait = DHCP_WAIT.as_secs();
+                self.fail(format!("no lease on {interface} within {wait} s by `{}`", client.join(" ")));
+            }
+            Err(SetUpError::Stopped) => return Err(SetUpError::Stopped),
+            Err(error) => self.fail(error.to_string()),
+        }
+        Ok(())
     }
 
     fn run_user_data(&mut self, user_data: &[u8]) -> Result<(), SetUpError> {
@@ -260,6 +285,15 @@ impl Machine<'_> {
             console(format_args!("cannot write the status: {error}"));
         }
     }
+}
+
+/// Has the kernel speak IPv6, and listen to the routers on the interface (RFC 4861).
+fn speak_ipv6(interface: &str) -> Result<(), SetUpError> {
+    let accept_ra = format!("ipv6/conf/{interface}/accept_ra");
+    let (default, all) = ("ipv6/conf/default/disable_ipv6", "ipv6/conf/all/disable_ipv6");
+    sysctl::set([(accept_ra.as_str(), "1"), (default, "0"), (all, "0")]).map_err(|(path, source)| {
+        SetUpError::File { doing: "set kernel parameter", path: path.into(), source }
+    })
 }
 
 /// Keeps nothing of the starter's but the three standard descriptors.

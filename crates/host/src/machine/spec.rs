@@ -29,6 +29,10 @@ pub struct MachineSpec {
     /// The interface on which the image's DHCP client runs, if any.
     #[serde(default)]
     pub dhcp: Option<String>,
+    /// The interface on which the machine speaks IPv6, if any: its kernel listens to routers, and the image's DHCPv6
+    /// client runs.
+    #[serde(default)]
+    pub dhcp6: Option<String>,
     /// Set-up commands, one after the other; the machine fails with the first that does.
     #[serde(default)]
     pub commands: Vec<Vec<String>>,

@@ -18,7 +18,7 @@ fn end(namespace: &str, link: &str, mac: Option<u8>, bridge: Option<&str>) -> En
 fn route(destination: &str, via: Option<[u8; 4]>, link: Option<&str>) -> Route {
     Route {
         destination: destination.parse().unwrap(),
-        via: via.map(Ipv4Addr::from),
+        via: via.map(|via| Ipv4Addr::from(via).into()),
         link: link.map(ToOwned::to_owned),
     }
 }
@@ -217,7 +217,9 @@ fn what_left_the_plan_goes() {
 #[test]
 fn a_link_of_another_kind_makes_room() {
     let mut kernel = Pretend::default();
-    kernel.perform(&Step::CreateNamespace { name: "host".to_owned(), forwarding: false }).unwrap();
+    kernel
+        .perform(&Step::CreateNamespace { name: "host".to_owned(), forwarding: false, ipv6: false })
+        .unwrap();
     kernel.perform(&Step::CreateBridge { namespace: "host".to_owned(), bridge: "eth0".to_owned() }).unwrap();
     run(&plan(), &mut kernel);
     assert_eq!(kernel.namespaces["host"].links["eth0"].kind, LinkKind::Veth);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rtnetlink::{Error, Handle};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -39,16 +39,19 @@ impl Machine {
         Ok(self.links()?.into_iter().find(|link| link.name == name))
     }
 
+    /// The IPv4 addresses.
     pub(super) fn addresses(&self) -> Result<BTreeSet<(String, Ipv4Net)>, UplinkError> {
         let names = self.names()?;
-        self.ask("listing addresses", netlink::addresses(&self.handle, &names))
+        let addresses = self.ask("listing addresses", netlink::addresses(&self.handle, &names))?;
+        Ok(addresses.into_iter().filter_map(|(link, address)| Some((link, ipv4(address)?))).collect())
     }
 
-    /// The unicast routes of the main table.
-    pub(super) fn routes(&self) -> Result<Vec<Route>, UplinkError> {
+    /// The unicast IPv4 routes of the main table, with their destinations.
+    pub(super) fn routes(&self) -> Result<Vec<(Ipv4Net, Route)>, UplinkError> {
         let names = self.names()?;
         let routes = self.ask("listing routes", netlink::routes(&self.handle, &names))?;
-        Ok(routes.into_iter().map(|observed| observed.route).collect())
+        let routes = routes.into_iter().map(|observed| observed.route);
+        Ok(routes.filter_map(|route| Some((ipv4(route.destination)?, route))).collect())
     }
 
     /// Makes a pair of links, both down.
@@ -102,5 +105,12 @@ impl Machine {
     ) -> Result<T, UplinkError> {
         let answer = self.runtime.block_on(request);
         answer.map_err(|source| UplinkError::Netlink { doing, source: Box::new(source) })
+    }
+}
+
+fn ipv4(net: IpNet) -> Option<Ipv4Net> {
+    match net {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
     }
 }

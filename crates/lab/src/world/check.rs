@@ -2,9 +2,9 @@
 //! the lab file; what needs the region, when it is deployed.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::{Host, INTERNET, Masquerade, Member, NextHop, Route, TunnelEnd, World};
 use crate::error::{LabError, Place, WorldFault};
@@ -33,12 +33,14 @@ impl World {
 
 /// No address twice on a segment, and none of the cloud's outside.
 fn addresses(world: &World) -> Result<(), LabError> {
-    let mut seen: BTreeMap<(&str, Ipv4Addr), &str> = BTreeMap::new();
-    let pool = world.internet.pool;
-    for host in world.hosts.values() {
-        for interface in host.interfaces.values() {
-            let address = interface.address.addr();
-            if interface.segment == INTERNET && pool.contains(&address) {
+    let mut seen: BTreeMap<(&str, IpAddr), &str> = BTreeMap::new();
+    let pools = [IpNet::from(world.internet.pool), IpNet::from(world.internet.pool6)];
+    let interfaces = world.hosts.values().flat_map(|host| host.interfaces.values().map(move |i| (host, i)));
+    for (host, interface) in interfaces {
+        for address in interface.addresses() {
+            if interface.segment == INTERNET
+                && let Some(&pool) = pools.iter().find(|pool| pool.contains(&address))
+            {
                 return Err(interface.place.error(WorldFault::AddressInPool { address, pool }));
             }
             if let Some(other) = seen.insert((&interface.segment, address), &host.name) {
@@ -68,10 +70,16 @@ fn own_networks(host: &Host) -> Result<(), LabError> {
 
 /// Each next hop is somebody, and each destination has one next hop.
 fn next_hops(world: &World, host: &Host) -> Result<(), LabError> {
-    let mut seen: BTreeMap<Ipv4Net, &Place> = BTreeMap::new();
+    let mut seen: BTreeMap<IpNet, &Place> = BTreeMap::new();
+    let routes6 = host.routes6.iter().map(|route| (route.destination, &route.place));
+    for (destination, place) in routes6 {
+        if let Some(first) = seen.insert(destination.into(), place) {
+            return Err(route_twice(place, &host.name, destination.into(), first));
+        }
+    }
     for Route { destination, next, place } in &host.routes {
-        if let Some(first) = seen.insert(*destination, place) {
-            return Err(route_twice(place, &host.name, *destination, first));
+        if let Some(first) = seen.insert((*destination).into(), place) {
+            return Err(route_twice(place, &host.name, (*destination).into(), first));
         }
         if let NextHop::Gateway { address, interface } = next
             && let Some(own) = host.interfaces.get(interface)
@@ -83,8 +91,8 @@ fn next_hops(world: &World, host: &Host) -> Result<(), LabError> {
     }
     for (_, own, _) in world.tunnels_of(&Member::Host(host.name.clone())) {
         for destination in &own.routes {
-            if let Some(first) = seen.insert(*destination, &own.place) {
-                return Err(route_twice(&own.place, &host.name, *destination, first));
+            if let Some(first) = seen.insert((*destination).into(), &own.place) {
+                return Err(route_twice(&own.place, &host.name, (*destination).into(), first));
             }
         }
     }
@@ -122,7 +130,7 @@ fn tunnels(world: &World) -> Result<(), LabError> {
         }
         if a.address == b.address {
             let by = "the other end".to_owned();
-            return Err(b.place.error(WorldFault::AddressTaken { address: b.address, by }));
+            return Err(b.place.error(WorldFault::AddressTaken { address: b.address.into(), by }));
         }
         for end in [a, b] {
             end_is_free(world, end)?;
@@ -164,7 +172,7 @@ fn end_is_free(world: &World, end: &TunnelEnd) -> Result<(), LabError> {
         }
         if interface.address.addr() == end.address {
             let by = format!("its own `{}`", interface.name);
-            return Err(end.place.error(WorldFault::AddressTaken { address: end.address, by }));
+            return Err(end.place.error(WorldFault::AddressTaken { address: end.address.into(), by }));
         }
     }
     Ok(())
@@ -178,7 +186,7 @@ pub(crate) fn not_in_itself(a: &TunnelEnd, remote: Ipv4Addr) -> Result<(), LabEr
     }
 }
 
-fn route_twice(place: &Place, host: &str, destination: Ipv4Net, first: &Place) -> LabError {
+fn route_twice(place: &Place, host: &str, destination: IpNet, first: &Place) -> LabError {
     let (host, first) = (host.to_owned(), first.clone());
     place.error(WorldFault::RouteTwice { host, destination, first })
 }

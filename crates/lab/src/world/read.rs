@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     ElasticIp, Guest, Host, HostKind, INTERNET, Interface, Internet, Masquerade, Member, NextHop, POOL6,
-    RESERVED_NAMES, Route, Segment, Tunnel, TunnelEnd, World,
+    RESERVED_NAMES, Route, Route6, Segment, Tunnel, TunnelEnd, World,
 };
 use crate::error::{LabError, Place, WorldFault, Wrong};
 use crate::scalar::{LONGEST_NAME, is_link_name, is_name};
@@ -17,7 +17,7 @@ use crate::yaml::{Fields, Key, Node};
 
 const SITE: &[&str] = &["segments", "hosts", "routers", "firewalls"];
 const HOST: &[&str] = &["interfaces", "routes", "masquerade", "run"];
-const INTERFACE: &[&str] = &["segment", "address", "delay"];
+const INTERFACE: &[&str] = &["segment", "address", "address6", "delay"];
 const MASQUERADE: &[&str] = &["from", "out"];
 const GUEST: &[&str] = &["forward", "masquerade", "run"];
 const TUNNEL: &[&str] = &["tunnel", "port"];
@@ -105,9 +105,12 @@ impl Reader {
         for (name, node) in fields.required("interfaces")?.map("`interfaces`")? {
             interfaces.insert(name.name.clone(), self.interface(name, node)?);
         }
-        let mut routes = Vec::new();
+        let (mut routes, mut routes6) = (Vec::new(), Vec::new());
         for (destination, node) in fields.entries("routes")? {
-            routes.push(read_route(&interfaces, destination, node)?);
+            match destination.name.contains(':') {
+                true => routes6.push(read_route6(&interfaces, destination, node)?),
+                false => routes.push(read_route(&interfaces, destination, node)?),
+            }
         }
         Ok(Host {
             name: key.name.clone(),
@@ -116,6 +119,7 @@ impl Reader {
             forward: kind != HostKind::Host,
             interfaces,
             routes,
+            routes6,
             masquerade: read_masquerade(&fields)?,
             run: read_run(&fields)?,
             place: key.place.clone(),
@@ -141,9 +145,15 @@ impl Reader {
                 address_node.error(WorldFault::AddressOutside { address, segment, prefix })
             })?,
         };
+        let address6 = match fields.optional("address6") {
+            Some(node) if found.prefix.is_some() => {
+                return Err(node.error(WorldFault::Ipv6Inside(segment.to_owned())));
+            }
+            node => node.map(Node::unicast6).transpose()?,
+        };
         let delay = fields.optional("delay").map_or(Ok(Duration::ZERO), Node::delay)?;
         let (name, segment) = (key.name.clone(), segment.to_owned());
-        Ok(Interface { name, segment, address, delay, place: key.place.clone() })
+        Ok(Interface { name, segment, address, address6, delay, place: key.place.clone() })
     }
 
     fn tunnel(&self, key: &Key, node: &Node) -> Result<Tunnel, LabError> {
@@ -193,7 +203,7 @@ fn read_internet(node: &Node) -> Result<(Internet, Place), LabError> {
         }
         if let Some((other, _)) = elastic_ips.iter().find(|(_, e)| e.address == address) {
             let by = format!("Elastic IP `{other}`");
-            return Err(node.error(WorldFault::AddressTaken { address, by }));
+            return Err(node.error(WorldFault::AddressTaken { address: address.into(), by }));
         }
         elastic_ips.insert(key.name.clone(), ElasticIp { address, place: key.place.clone() });
     }
@@ -243,6 +253,17 @@ fn read_route(interfaces: &BTreeMap<String, Interface>, key: &Key, node: &Node) 
         }
     };
     Ok(Route { destination, next, place: key.place.clone() })
+}
+
+/// One IPv6 route: the value is an own interface, since the internet's hosts have no router.
+fn read_route6(interfaces: &BTreeMap<String, Interface>, key: &Key, node: &Node) -> Result<Route6, LabError> {
+    let destination = key.as_node().net6()?;
+    let interface = node.text("a route's interface")?.to_owned();
+    if interfaces.get(&interface).is_none_or(|interface| interface.address6.is_none()) {
+        let why = "is no interface of this host with an `address6`".to_owned();
+        return Err(node.error(WorldFault::RouteToNowhere { next: interface, why }));
+    }
+    Ok(Route6 { destination, interface, place: key.place.clone() })
 }
 
 fn destination(node: &Node) -> Result<Ipv4Net, LabError> {

@@ -423,8 +423,9 @@ fn whole_plan(cloud: &Cloud, regions: &[Arc<Region>]) -> Plan {
         });
     }
     let servers = NamespacePlan {
-        addresses: [(SERVICES_LINK.to_owned(), Ipv4Net::from(engine::METADATA))].into(),
-        routes: [Route { via: None, destination: CALLERS, link: Some(SERVICES_LINK.to_owned()) }].into(),
+        addresses: [(SERVICES_LINK.to_owned(), Ipv4Net::from(engine::METADATA).into())].into(),
+        routes: [Route { via: None, destination: CALLERS.into(), link: Some(SERVICES_LINK.to_owned()) }]
+            .into(),
         ..NamespacePlan::default()
     };
     plan.namespaces.insert(cloud.names.services(), servers);
@@ -475,6 +476,7 @@ fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> Mach
     let logical = cloud.deployment.logical_id(instance.id).unwrap_or_default();
     let programs = programs::programs(&cloud.lab, &cloud.deployment, &Member::Instance(logical.to_owned()));
     let interface = instance.interfaces.first().and_then(|id| region.interfaces().get(id));
+    let speaks_ipv6 = interface.is_some_and(|interface| !interface.ipv6_addresses.is_empty());
     let id = instance.id.to_string();
     MachineSpec {
         hostname: interface.map_or_else(|| id.clone(), |interface| interface.host_name()),
@@ -483,6 +485,7 @@ fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> Mach
         files: cloud.lab.image(instance.image).map(|image| image.files).unwrap_or_default(),
         reboots: instance.reboots,
         dhcp: Some(FIRST_LINK.to_owned()),
+        dhcp6: speaks_ipv6.then(|| FIRST_LINK.to_owned()),
         commands: programs.commands,
         processes: programs.processes,
         user_data: instance.user_data.clone(),
