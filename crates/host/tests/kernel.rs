@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -201,6 +201,55 @@ fn kernel_parameters_do_not_come_from_the_machine() {
             }
         }
     }
+}
+
+#[test]
+fn a_host_speaks_ipv6_as_far_as_the_plan_says() {
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return;
+    }
+    let lab = Lab::new();
+    let mut plan = lab.plan();
+    let without = plan.clone();
+    for (name, address) in [("host", "2001:db8::10/128"), ("router", "2001:db8::1/128")] {
+        let namespace = plan.namespaces.get_mut(&lab.name(name)).unwrap();
+        namespace.addresses.insert(("eth0".to_owned(), address.parse().unwrap()));
+        namespace.routes.insert(route("::/0", None, Some("eth0")));
+    }
+    let mut kernel = lab.linux();
+    let (whole, _) = run(&plan, &mut kernel);
+    assert_eq!(run(&plan, &mut kernel).1, []);
+    let host = lab.name("host");
+    let says = |path: &str| {
+        let read = || fs::read_to_string(format!("/proc/sys/net/ipv6/conf/eth0/{path}"));
+        Namespace::open(&host).unwrap().run(read).unwrap().unwrap().trim().to_owned()
+    };
+    assert_eq!((says("disable_ipv6"), says("accept_ra")), ("0".to_owned(), "0".to_owned()));
+    // At once: nobody waits until an address has been found to be free.
+    let socket = |name: &str| {
+        let bind = || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0));
+        Namespace::open(&lab.name(name)).unwrap().run(bind).unwrap().unwrap()
+    };
+    let (sender, receiver) = (socket("host"), socket("router"));
+    receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let to = (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), receiver.local_addr().unwrap().port());
+    sender.send_to(b"hello", to).unwrap();
+    let (_, from) = receiver.recv_from(&mut [0; 16]).unwrap();
+    assert_eq!(from.ip().to_string(), "2001:db8::10");
+
+    let (eth0, address) = ("eth0".to_owned(), "2001:db8::10/128".parse().unwrap());
+    for damage in [
+        Step::DeleteAddress { namespace: host.clone(), link: eth0.clone(), address },
+        Step::DeleteRoute { namespace: host.clone(), route: route("::/0", None, Some("eth0")) },
+        Step::AddRoute { namespace: host.clone(), route: route("2001:db8:1::/48", None, Some("eth0")) },
+    ] {
+        kernel.perform(&damage).unwrap();
+        assert_eq!(run(&plan, &mut kernel).0, whole, "{damage}");
+    }
+    // And back, when the plan has no IPv6 any more.
+    let (plain, _) = run(&without, &mut kernel);
+    assert!(plain.namespaces[&host].addresses.iter().all(|(_, address)| address.addr().is_ipv4()));
+    assert_eq!(says("disable_ipv6"), "1");
 }
 
 #[test]

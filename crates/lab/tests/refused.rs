@@ -137,7 +137,7 @@ fn keys_and_values() {
         (
             "delay: 2ms",
             "speed: 2",
-            "x.yaml:45:60: unknown key `speed` in interface `eth1` (known: segment, address, delay)",
+            "x.yaml:45:60: unknown key `speed` in interface `eth1` (known: segment, address, address6, delay)",
         ),
         (
             "lan: 192.168.0.0/24",
@@ -263,6 +263,42 @@ fn addresses() {
             "x.yaml:45:11: `eth0` (192.168.0.0/24) and `eth2` (192.168.0.0/24) overlap",
         ),
     ]);
+}
+
+#[test]
+fn ipv6_outside_the_cloud() {
+    let outside = "address: 198.51.100.8, address6: 3fff::8";
+    assert_refused(&[
+        (
+            "address: 198.51.100.8",
+            "address: 198.51.100.8, address6: 2001:db8:1::8",
+            "x.yaml:45:11: 2001:db8:1::8 lies in the cloud's pool 2001:db8::/32",
+        ),
+        (
+            "address: 198.51.100.8",
+            "address: 198.51.100.8, address6: fe80::8",
+            "x.yaml:45:70: `fe80::8` is not an ordinary IPv6 unicast address",
+        ),
+        (
+            "address: 192.168.0.2}",
+            "address: 192.168.0.2, address6: 3fff::2}",
+            "x.yaml:39:75: segment `lan` has no IPv6: only hosts on the segment `internet` can have an `address6`",
+        ),
+        (
+            "default: eth1",
+            "default: eth1, \"::/0\": eth1",
+            "x.yaml:46:41: a route to nowhere: eth1 is no interface of this host with an `address6`",
+        ),
+    ]);
+    let lab = GOOD.replace("address: 198.51.100.8", outside);
+    assert!(lab.contains(outside));
+    let twice = lab.replace("default: eth1", r#"default: eth1, "3fff::/20": eth1, "3fff:0::/20": eth1"#);
+    let bits = lab.replace("default: eth1", r#"default: eth1, "3fff::1/20": eth1"#);
+    assert_eq!(refusal(&lab), None);
+    assert!(refusal(&twice).unwrap().ends_with("`router` has a route to 3fff::/20 already, at x.yaml:46:33"));
+    assert!(
+        refusal(&bits).unwrap().ends_with("`3fff::1/20` is not a network: bits beyond its length are set")
+    );
 }
 
 #[test]

@@ -61,6 +61,42 @@ fn the_table_leads_to_the_nat_instance_and_the_detour_does_not() {
 }
 
 #[test]
+fn after_the_change_a_nat_gateway_and_an_egress_only_gateway_lead_out() {
+    let (lab, region, deployment) = up("after.yaml");
+    let interface = |logical: &str| {
+        let instance = &region.instances()[&deployment.instance(logical).unwrap()];
+        &region.interfaces()[&instance.interfaces[0]]
+    };
+    let test = interface("TestMachine");
+    let table = region.route_table_of(&region.subnets()[&test.subnet]);
+    let defaults =
+        table.routes().filter(|route| route.destination.cidr().is_some_and(|c| c.prefix_len() == 0));
+    let targets: Vec<_> = defaults.map(|route| format!("{:?}", route.target)).collect();
+    assert!(targets.iter().any(|target| target.starts_with("NatGateway")), "{targets:?}");
+    assert!(targets.iter().any(|target| target.starts_with("EgressOnlyInternetGateway")), "{targets:?}");
+    assert_eq!(test.ipv6_addresses, ["2001:db8:ec2::4".parse::<std::net::Ipv6Addr>().unwrap()]);
+    assert!(interface("NatInstance").ipv6_addresses.is_empty());
+
+    let neighbors = internet_neighbors(&lab);
+    let [v4, v6] = ["192.0.2.80", "2001:db8:80::80"].map(|address| neighbors[&address.parse().unwrap()]);
+    assert_eq!(v4, v6);
+    let plan = world_plan(&lab);
+    assert_sound(&plan);
+    let speaking: Vec<_> =
+        plan.namespaces.iter().filter(|(_, plan)| plan.ipv6()).map(|(name, _)| name).collect();
+    assert_eq!(speaking, ["rw-after-origin"]);
+    let routes: Vec<_> = plan.namespaces["rw-after-origin"].routes.iter().map(ToString::to_string).collect();
+    assert_eq!(routes, ["0.0.0.0/0 dev eth0", "::/0 dev eth0"]);
+}
+
+#[test]
+fn nats_has_a_gateway_of_each_profile() {
+    let (_, region, _) = up("../nats.yaml");
+    let profiles: BTreeSet<_> = region.nat_gateways().values().map(|g| format!("{:?}", g.profile)).collect();
+    assert_eq!(profiles, ["Aws".to_owned(), "Rfc".to_owned()].into());
+}
+
+#[test]
 fn the_detour_s_image_reads_the_included_file() {
     let (lab, region, deployment) = up("before-detour.yaml");
     let instance = &region.instances()[&deployment.instance("TestMachine").unwrap()];

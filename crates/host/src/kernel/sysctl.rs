@@ -126,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn ipv6_is_spoken_where_it_is_planned() {
+        let wanted = wanted(true, true, ["eth0"]);
+        for link in ["all", "default", "eth0"] {
+            for (name, value) in [("disable_ipv6", "0"), ("accept_ra", "0"), ("forwarding", "0")] {
+                assert!(wanted.contains(&(format!("ipv6/conf/{link}/{name}"), value)), "{link} {name}");
+            }
+        }
+    }
+
+    #[test]
     fn what_the_kernel_has_not_is_passed_over() {
         assert_eq!(read(["ipv4/no_such_parameter"]).unwrap(), BTreeMap::new());
         set([("ipv4/no_such_parameter", "1")]).unwrap();
