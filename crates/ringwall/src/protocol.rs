@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -95,6 +95,7 @@ pub(crate) struct InstanceStatus {
     pub(crate) state: String,
     pub(crate) private_ip: Option<Ipv4Addr>,
     pub(crate) public_ip: Option<Ipv4Addr>,
+    pub(crate) ipv6: Vec<Ipv6Addr>,
     pub(crate) mac: Option<String>,
     /// The name of the port in the fabric's namespace.
     pub(crate) port: Option<String>,
@@ -106,7 +107,7 @@ pub(crate) struct InstanceStatus {
 pub(crate) struct HostStatus {
     pub(crate) name: String,
     pub(crate) kind: String,
-    pub(crate) addresses: Vec<Ipv4Addr>,
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) machine: MachineReport,
 }
 

@@ -1,7 +1,6 @@
 //! The only file that prints.
 
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
 
 use lab::walk::{Explanation, Way};
 use serde::Serialize;
@@ -29,14 +28,15 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
             writeln!(out, "EC2 endpoint: http://{endpoint}{signed}")?;
         }
         let mut rows =
-            vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "NAMESPACE"].map(str::to_owned)];
+            vec![["INSTANCE", "NAME", "STATE", "PRIVATE", "PUBLIC", "IPV6", "NAMESPACE"].map(str::to_owned)];
         rows.extend(status.instances.iter().map(|instance| {
             [
                 instance.id.clone(),
                 instance.name.clone().unwrap_or_default(),
                 state(&instance.state, &instance.machine),
-                address(instance.private_ip),
-                address(instance.public_ip),
+                addresses(instance.private_ip.as_slice()),
+                addresses(instance.public_ip.as_slice()),
+                addresses(&instance.ipv6),
                 instance.machine.namespace.clone(),
             ]
         }));
@@ -47,7 +47,7 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
                 host.name.clone(),
                 host.kind.clone(),
                 host.machine.state.clone(),
-                host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                addresses(&host.addresses),
                 host.machine.namespace.clone(),
             ]
         }));
@@ -149,8 +149,11 @@ fn state(state: &str, machine: &MachineReport) -> String {
     if machine.state == state { state.to_owned() } else { format!("{state} ({})", machine.state) }
 }
 
-fn address(address: Option<Ipv4Addr>) -> String {
-    address.map_or_else(|| "-".to_owned(), |address| address.to_string())
+fn addresses(addresses: &[impl ToString]) -> String {
+    if addresses.is_empty() {
+        return "-".to_owned();
+    }
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Rows in columns as wide as their widest cell.

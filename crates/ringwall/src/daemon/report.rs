@@ -9,6 +9,7 @@ use host::machine::{self, MachineStatus};
 use host::namespace::Namespace;
 use lab::deploy::{Deployment, PhysicalId};
 use lab::walk::{self, Explanation, Question, Scene, Unanswerable};
+use lab::world::Interface;
 use model::{Instance, InstanceState, Region, StateReason};
 
 use super::agent::Now;
@@ -81,6 +82,7 @@ fn instance_status(cloud: &Cloud, region: &Region, instance: &Instance) -> Insta
         state: instance.state.to_string(),
         private_ip: interface.map(|interface| interface.private_ip),
         public_ip: public,
+        ipv6: interface.map(|interface| interface.ipv6_addresses.clone()).unwrap_or_default(),
         mac: interface.map(|interface| interface.mac.to_string()),
         port: interface.map(|interface| host::cloud::port_link(interface.id)),
         machine: report(cloud.names.of_instance(instance.id), &cloud.dir.machine(&id)),
@@ -92,7 +94,7 @@ fn hosts(cloud: &Cloud) -> Vec<HostStatus> {
     let hosts = cloud.lab.world.hosts.values().map(|host| HostStatus {
         name: host.name.clone(),
         kind: host.kind.to_string(),
-        addresses: host.interfaces.values().map(|interface| interface.address.addr()).collect(),
+        addresses: host.interfaces.values().flat_map(Interface::addresses).collect(),
         machine: report(cloud.names.of_host(&host.name), &cloud.dir.machine(&host.name)),
     });
     hosts.collect()
