@@ -3,13 +3,17 @@
 import concurrent.futures
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 
 import pytest
-from conftest import NETNS, RINGWALL, until
+from conftest import RINGWALL, until
 from endpoint import Serve, network, run
 
+pytestmark = pytest.mark.root("it makes namespaces that stand for the machine, and changes their sysctls")
+
+NETNS = pathlib.Path("/run/netns")
 MACHINE, INTERNET = "rwtest-uplink-machine", "rwtest-uplink-internet"
 SERVER = "198.51.100.80"
 POOL = "203.0.113.0/24"
