@@ -147,7 +147,7 @@ def test_the_instance_has_its_address_by_dhcp_and_its_route_by_the_router(lab):
     assert f"inet6 {TEST6}/128 scope global dynamic" in addresses
     assert f"iaaddr {TEST6}" in lab.sh("test", "cat /var/lib/dhcp/dhclient6.eth0.leases").stdout
     (route,) = lab.exec("test", "ip", "-6", "route", "show", "default").stdout.splitlines()
-    assert route.startswith("default via fe80::ec2:1 dev eth0 proto ra ")
+    assert route.startswith("default via fe80:ec2::1 dev eth0 proto ra ")
 
 
 def test_the_nat_instances_subnet_has_none(lab):
