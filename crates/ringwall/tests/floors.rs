@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("model", &[]),
     ("engine", &["wire", "model"]),
+    ("sim", &["wire", "model", "engine"]),
     ("host", &["wire", "model", "engine"]),
     ("services", &["model"]),
     ("control", &["model"]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// The crates without clock, socket, thread, randomness or environment.
-const PURE: &[&str] = &["wire", "model", "engine"];
+const PURE: &[&str] = &["wire", "model", "engine", "sim"];
 
 /// What would bring one of these in, directly or through others.
 const IMPURE: &[&str] = &[
