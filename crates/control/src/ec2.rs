@@ -13,6 +13,7 @@ mod page;
 mod pool;
 mod pool6;
 mod query;
+pub mod reference;
 mod server;
 mod sigv4;
 mod time;
@@ -142,6 +143,11 @@ impl Api {
             low & 0xffff_ffff_ffff
         )
     }
+}
+
+/// Every action that is carried out, by name.
+pub fn actions() -> Vec<reference::Action> {
+    action::reference()
 }
 
 /// One request that is being carried out.

@@ -42,7 +42,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::error::Error;
 use super::filter::{Filter, Names};
 use super::page::{self, Page, Selection};
-use super::query::{Limit, Parameters};
+use super::query::{Limit, Parameters, Scalar, outline};
+use super::reference::{self, Parameter};
 use super::{Call, xml};
 use crate::store::ClientToken;
 
@@ -186,7 +187,13 @@ const KNOWN: &str = include_str!("known_actions.txt");
 /// Most characters of a client token ("Ensuring idempotency in Amazon EC2 API requests").
 const LONGEST_TOKEN: usize = 64;
 
-type Handler = fn(&'static str, &Call<'_>, Parameters) -> Result<String, Error>;
+type Handler = fn() -> Handling;
+
+/// What an action does, and what it takes.
+struct Handling {
+    run: fn(&'static str, &Call<'_>, Parameters) -> Result<String, Error>,
+    parameters: fn() -> Vec<Parameter>,
+}
 
 /// An action: its parameters as a struct.
 trait Action: DeserializeOwned {
@@ -227,7 +234,8 @@ trait Describe: DeserializeOwned {
 pub(super) fn run(name: &str, call: &Call<'_>, parameters: Parameters) -> Result<String, Error> {
     match ACTIONS.binary_search_by_key(&name, |(known, _)| known) {
         Ok(at) => {
-            let document = ACTIONS[at].1(ACTIONS[at].0, call, parameters)?;
+            let (name, handler) = ACTIONS[at];
+            let document = (handler().run)(name, call, parameters)?;
             // Whoever changes nothing has not noticed.
             if call.dry_run { Err(Error::DryRun) } else { Ok(document) }
         }
@@ -236,14 +244,36 @@ pub(super) fn run(name: &str, call: &Call<'_>, parameters: Parameters) -> Result
     }
 }
 
-fn act<A: Action>(name: &'static str, call: &Call<'_>, mut parameters: Parameters) -> Result<String, Error> {
+/// Every action with its parameters.
+pub(super) fn reference() -> Vec<reference::Action> {
+    let action = |(name, handler): &(&'static str, Handler)| {
+        let mut parameters = (handler().parameters)();
+        parameters.sort_by(|one, other| one.name.cmp(&other.name));
+        reference::Action { name, parameters }
+    };
+    ACTIONS.iter().map(action).collect()
+}
+
+fn act<A: Action>() -> Handling {
+    Handling { run: run_action::<A>, parameters: parameters_of_action::<A> }
+}
+
+fn describe<D: Describe>() -> Handling {
+    Handling { run: run_describe::<D>, parameters: parameters_of_describe::<D> }
+}
+
+fn run_action<A: Action>(
+    name: &'static str,
+    call: &Call<'_>,
+    mut parameters: Parameters,
+) -> Result<String, Error> {
     let token = if A::TAKES_TOKEN { parameters.take("ClientToken") } else { None };
     let action: A = parameters.decode(A::LIMITS)?;
     let token = token.map(|token| client_token(name, token, &parameters)).transpose()?;
     Ok(xml::response(name, call.id, &action.run(call, token)?)?)
 }
 
-fn describe<D: Describe>(
+fn run_describe<D: Describe>(
     name: &'static str,
     call: &Call<'_>,
     mut parameters: Parameters,
@@ -259,6 +289,17 @@ fn describe<D: Describe>(
     };
     let Page { items, next_token } = page::select(asked.all(call)?, &selection)?;
     Ok(xml::response(name, call.id, &Described { set: D::SET, list: D::list(items), next_token })?)
+}
+
+fn parameters_of_action<A: Action>() -> Vec<Parameter> {
+    let token = A::TAKES_TOKEN.then(|| ("ClientToken".to_owned(), Scalar::Text));
+    let taken = outline::<A>().into_iter().chain(token).map(Parameter::taken);
+    taken.chain(A::LIMITS.iter().map(Parameter::limited)).collect()
+}
+
+fn parameters_of_describe<D: Describe>() -> Vec<Parameter> {
+    let taken = outline::<D>().into_iter().chain(outline::<Paging>()).map(Parameter::taken);
+    taken.chain(D::LIMITS.iter().map(Parameter::limited)).collect()
 }
 
 #[derive(Deserialize)]

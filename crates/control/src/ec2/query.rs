@@ -4,6 +4,7 @@
 //! without `member` between ("Amazon EC2 API Reference", "Query requests").
 
 mod deserializer;
+mod outline;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use deserializer::{Failure, Place, Unused};
+pub(super) use outline::{Scalar, outline};
 
 /// Members deeper than any of EC2's. Keeps a hostile request from a deep tree.
 const DEEPEST: usize = 12;
@@ -55,7 +57,8 @@ impl Parameters {
 
     /// Takes a parameter that is no member of the action's own struct.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        self.root.members.remove(name)?.value
+        // Members below it stay, to be told as what they are: unknown.
+        self.root.members.get_mut(name)?.value.take()
     }
 
     /// Takes parameters, with all members below them, that are no members of the action's own struct.
