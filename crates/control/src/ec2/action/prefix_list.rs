@@ -11,6 +11,7 @@ use super::{Action, Describe, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
+use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
 pub(super) use content::{
@@ -125,6 +126,7 @@ impl Action for CreateManagedPrefixList {
 }
 
 impl Action for ModifyManagedPrefixList {
+    const LIMITS: &'static [Limit] = &[("IpamPrefixListResolverSyncEnabled", &["false"])];
     type Answer = Answer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Answer, Error> {

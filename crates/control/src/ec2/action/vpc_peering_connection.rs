@@ -11,6 +11,7 @@ use super::{Action, DONE, Describe, Done, pick};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
+use crate::ec2::query::Limit;
 use crate::ec2::time::{Timestamp, now};
 use crate::store::{ClientToken, Transaction};
 
@@ -118,6 +119,7 @@ const FILTERS: &Names = &[
 ];
 
 impl Action for CreateVpcPeeringConnection {
+    const LIMITS: &'static [Limit] = &[("RequesterPeeringConnectionOptions", &[])];
     type Answer = PeeringAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<PeeringAnswer, Error> {
