@@ -1,14 +1,15 @@
 //! Filters of the Describe actions ("Amazon EC2 User Guide", "List and filter your resources").
 //!
-//! A filter looks at what the answer shows, so it can never find what is not seen: each filter's name stands for a
-//! path in the answer.
+//! A filter looks at what the answer shows: each filter's name stands for a path in the answer. What EC2 finds and
+//! does not show is there as a [`Findable`].
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::Error;
+use super::xml::HIDDEN;
 
 /// A filter of a request. Any of its values will do; a request's filters must all be met.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +23,13 @@ pub(super) struct Filter {
 /// The filters of an action, each with the path of what it looks at. A path goes through all items of a list. A
 /// filter "tag-key" brings the filters "tag:…" with it.
 pub(super) type Names = [(&'static str, &'static str)];
+
+/// A member of an answer that filters find, shown or not.
+#[derive(Debug)]
+pub(super) struct Findable<T> {
+    value: T,
+    hidden: bool,
+}
 
 /// Most values of all filters of a request.
 const MOST_VALUES: usize = 200;
@@ -81,6 +89,29 @@ impl<'a> Filters<'a> {
             }
             met
         })
+    }
+}
+
+impl<T> Findable<T> {
+    /// From now on it is found only.
+    pub(super) fn hide(&mut self) {
+        self.hidden = true;
+    }
+}
+
+impl<T> From<T> for Findable<T> {
+    fn from(value: T) -> Self {
+        Findable { value, hidden: false }
+    }
+}
+
+impl<T: Serialize> Serialize for Findable<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.hidden {
+            serializer.serialize_newtype_struct(HIDDEN, &self.value)
+        } else {
+            self.value.serialize(serializer)
+        }
     }
 }
 
@@ -210,6 +241,25 @@ mod tests {
         assert_eq!(met(&[("stat", &["x"])]).unwrap_err().code(), "InvalidParameterValue");
         assert_eq!(met(&[("state", &[])]).unwrap_err().code(), "MissingParameter");
         assert_eq!(met(&[("state", &["x"; 201])]).unwrap_err().code(), "FilterLimitExceeded");
+    }
+
+    #[test]
+    fn what_is_hidden_is_found() {
+        #[derive(Serialize)]
+        struct Shown {
+            state: Findable<State>,
+        }
+        #[derive(Serialize)]
+        struct State {
+            name: &'static str,
+        }
+        let mut shown = Shown { state: State { name: "running" }.into() };
+        let document = |shown: &Shown| crate::ec2::xml::document("Shown", "", shown).unwrap();
+        assert!(document(&shown).contains("<name>running</name>"));
+        shown.state.hide();
+        assert!(document(&shown).ends_with("<Shown></Shown>"));
+        let filter = [Filter { name: "state".to_owned(), value: vec!["running".to_owned()] }];
+        assert!(Filters::new(&filter, NAMES).unwrap().let_through(&shown));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod serializer;
 
 use serde::Serialize;
 
+pub(super) use serializer::HIDDEN;
 pub(crate) use serializer::Unfit;
 use serializer::{Content, element};
 

@@ -9,6 +9,9 @@ use serde::ser::{self, Impossible, Serialize, SerializeSeq, SerializeStruct, Ser
 #[error("not an answer that XML can hold: {0}")]
 pub(crate) struct Unfit(String);
 
+/// The name of a newtype that is not written.
+pub(in crate::ec2) const HIDDEN: &str = "hidden";
+
 /// What stands between the tags of an element.
 pub(super) struct Content<'a>(pub(super) &'a mut String);
 
@@ -118,10 +121,10 @@ impl<'a> Serializer for Content<'a> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<Written, Unfit> {
-        value.serialize(self)
+        if name == HIDDEN { Ok(Written(false)) } else { value.serialize(self) }
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -218,7 +218,7 @@ impl ShownInstance {
     pub(super) fn of(call: &Call<'_>, region: &Region, instance: &Instance) -> ShownInstance {
         let interfaces = instance.interfaces.iter().filter_map(|id| region.interfaces().get(id));
         let network_interface_set: Vec<_> =
-            interfaces.map(|interface| shown_interface(region, interface)).collect();
+            interfaces.map(|interface| shown_interface(region, interface).within_instance()).collect();
         let primary = instance.interfaces.first().and_then(|id| region.interfaces().get(id));
         let subnet = primary.and_then(|interface| region.subnets().get(&interface.subnet));
         let zone = subnet.map(|subnet| subnet.availability_zone.clone());

@@ -12,7 +12,7 @@ use super::connection_tracking::ShownConnectionTracking;
 use crate::ec2::action::place::zone_id;
 use crate::ec2::action::security_group::{Membership, memberships};
 use crate::ec2::action::tag::{Tag, tag_set};
-use crate::ec2::filter::Names;
+use crate::ec2::filter::{Findable, Names};
 use crate::ec2::time::Timestamp;
 
 #[derive(Serialize)]
@@ -21,11 +21,11 @@ pub(in crate::ec2::action) struct ShownInterface {
     network_interface_id: InterfaceId,
     subnet_id: SubnetId,
     vpc_id: VpcId,
-    availability_zone: Option<String>,
-    availability_zone_id: Option<String>,
+    availability_zone: Findable<Option<String>>,
+    availability_zone_id: Findable<Option<String>>,
     description: String,
     owner_id: String,
-    requester_managed: bool,
+    requester_managed: Findable<bool>,
     status: &'static str,
     interface_type: &'static str,
     mac_address: String,
@@ -38,15 +38,15 @@ pub(in crate::ec2::action) struct ShownInterface {
     private_ip_addresses_set: Vec<ShownPrivateAddress>,
     ipv6_addresses_set: Vec<ShownIpv6Address>,
     connection_tracking_configuration: Option<ShownConnectionTracking>,
-    tag_set: Vec<Tag>,
+    tag_set: Findable<Vec<Tag>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::ec2::action) struct ShownAttachment {
     attachment_id: AttachmentId,
-    instance_id: InstanceId,
-    instance_owner_id: String,
+    instance_id: Findable<InstanceId>,
+    instance_owner_id: Findable<String>,
     device_index: u32,
     network_card_index: u32,
     status: &'static str,
@@ -61,8 +61,8 @@ struct ShownAssociation {
     public_dns_name: &'static str,
     ip_owner_id: String,
     /// That of an Elastic IP address.
-    allocation_id: Option<AllocationId>,
-    association_id: Option<AssociationId>,
+    allocation_id: Findable<Option<AllocationId>>,
+    association_id: Findable<Option<AssociationId>>,
 }
 
 #[derive(Serialize)]
@@ -140,11 +140,11 @@ pub(in crate::ec2::action) fn shown_interface(
         network_interface_id: interface.id,
         subnet_id: interface.subnet,
         vpc_id: interface.vpc,
-        availability_zone_id: zone.as_deref().map(zone_id),
-        availability_zone: zone,
+        availability_zone_id: zone.as_deref().map(zone_id).into(),
+        availability_zone: zone.into(),
         description: interface.description.clone(),
         owner_id: account.clone(),
-        requester_managed: of_gateway,
+        requester_managed: of_gateway.into(),
         status: if of_gateway || interface.attachment.is_some() { "in-use" } else { "available" },
         interface_type: if of_gateway { "nat_gateway" } else { "interface" },
         mac_address: interface.mac.to_string(),
@@ -161,7 +161,7 @@ pub(in crate::ec2::action) fn shown_interface(
             .map(|&ipv6_address| ShownIpv6Address { ipv6_address, is_primary_ipv6: false })
             .collect(),
         connection_tracking_configuration: ShownConnectionTracking::of(interface.connection_tracking),
-        tag_set: tag_set(&interface.tags),
+        tag_set: tag_set(&interface.tags).into(),
     }
 }
 
@@ -170,6 +170,25 @@ impl ShownInterface {
     pub(in crate::ec2::action) fn public_ip(&self) -> Option<Ipv4Addr> {
         self.association.as_ref().map(|association| association.public_ip)
     }
+
+    /// As a part of its instance: EC2 shows less of it there, but finds instances by all of it.
+    pub(in crate::ec2::action) fn within_instance(mut self) -> Self {
+        self.availability_zone.hide();
+        self.availability_zone_id.hide();
+        self.requester_managed.hide();
+        self.tag_set.hide();
+        if let Some(attachment) = &mut self.attachment {
+            attachment.instance_id.hide();
+            attachment.instance_owner_id.hide();
+        }
+        let of_addresses =
+            self.private_ip_addresses_set.iter_mut().flat_map(|address| &mut address.association);
+        for association in self.association.iter_mut().chain(of_addresses) {
+            association.allocation_id.hide();
+            association.association_id.hide();
+        }
+        self
+    }
 }
 
 impl ShownAttachment {
@@ -177,8 +196,8 @@ impl ShownAttachment {
     pub(in crate::ec2::action) fn of(region: &Region, attachment: &Attachment) -> ShownAttachment {
         ShownAttachment {
             attachment_id: attachment.id,
-            instance_id: attachment.instance,
-            instance_owner_id: region.key().account.0.clone(),
+            instance_id: attachment.instance.into(),
+            instance_owner_id: region.key().account.0.clone().into(),
             device_index: attachment.device_index,
             network_card_index: 0,
             status: "attached",
@@ -196,7 +215,7 @@ fn association(region: &Region, interface: InterfaceId, private_ip: Ipv4Addr) ->
         public_ip,
         public_dns_name: "",
         ip_owner_id: ip_owner_id.to_owned(),
-        allocation_id: elastic.map(|address| address.allocation),
-        association_id: elastic.and_then(|address| Some(address.association.as_ref()?.id)),
+        allocation_id: elastic.map(|address| address.allocation).into(),
+        association_id: elastic.and_then(|address| Some(address.association.as_ref()?.id)).into(),
     })
 }
