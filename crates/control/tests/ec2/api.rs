@@ -44,7 +44,8 @@ impl Endpoint {
 
     /// One that answers only who signs with one of these.
     pub(crate) fn with(credentials: Option<Credentials>) -> Endpoint {
-        let directory = tempfile::tempdir().unwrap();
+        // In memory where that can be had: what a disk makes of it is tested with the store.
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let store = Arc::new(Store::open(directory.path(), Options::default()).unwrap());
         let image = Image {
             id: "ami-00000000000000001".parse().unwrap(),
@@ -120,5 +121,18 @@ impl Answer {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
         let parts = self.text.split(&open).skip(1);
         parts.map(|part| part.split(&close).next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// All ids in it.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let words = self.text.split(['<', '>', ' ', '/']);
+        let is_id = |word: &&str| {
+            word.rsplit_once('-').is_some_and(|(prefix, digits)| {
+                !prefix.is_empty()
+                    && digits.len() == 17
+                    && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+            })
+        };
+        words.filter(is_id).map(str::to_owned).collect()
     }
 }

@@ -13,7 +13,11 @@ mod peering;
 mod prefix_lists;
 mod public_address;
 mod security_group_rules;
+mod shaped_request;
 mod signed;
+
+#[path = "../../../model/tests/any_changes/rules.rs"]
+mod invariants;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
