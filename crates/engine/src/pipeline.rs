@@ -157,11 +157,9 @@ impl<T: Trace> Walk<'_, T> {
         self.narrowest.1 = subnet.router_towards(hop.key.src);
         // The VPC's own services stand outside every security group (VPC user guide, "Security groups").
         if self.packet.eth_dst() == ROUTER_MAC {
-            if link_local::is_service(hop.key.dst) {
-                return self.ask_service(hop);
-            }
-            if hop.key.dst == self.view.tables.vpc_of(interface).dns {
-                return Err(DropReason::NoSuchService.into());
+            let vpc = self.view.tables.vpc_of(interface);
+            if link_local::is_service(hop.key.dst) || hop.key.dst == vpc.dns {
+                return self.ask_service(vpc, hop);
             }
         }
         self.sender_tracks = self.pass_groups(interface, self.port, Direction::Egress, &hop)?;

@@ -77,6 +77,8 @@ pub(crate) struct Interface {
 pub(crate) struct Vpc {
     pub(crate) cidrs: Vec<IpNet>,
     pub(crate) dns: Ipv4Addr,
+    /// Whether the resolver answers.
+    pub(crate) dns_support: bool,
     /// What DHCP says besides addresses.
     pub(crate) dhcp: DhcpConfiguration,
     pub(crate) internet_gateway: Option<InternetGatewayId>,

@@ -5,17 +5,15 @@ use wire::Rewrite;
 use super::{Hop, Road, View, Walk};
 use crate::flow::{IdleTimeouts, Tracking};
 use crate::service::link_local;
-use crate::tables::{Attached, ROUTER_MAC};
+use crate::tables::{Attached, ROUTER_MAC, Vpc};
 use crate::trace::{Step, Trace};
 use crate::verdict::DropReason;
 
 impl<T: Trace> Walk<'_, T> {
     /// To a server at a link-local address, under a source address that stands for the asking port.
-    pub(super) fn ask_service(&mut self, hop: Hop) -> Road {
+    pub(super) fn ask_service(&mut self, vpc: &Vpc, hop: Hop) -> Road {
         let services = self.view.tables.services.as_ref().ok_or(DropReason::NoSuchService)?;
-        if !link_local::served(&hop.key) {
-            return Err(DropReason::NoSuchService.into());
-        }
+        let server = link_local::served(&hop.key, vpc).ok_or(DropReason::NoSuchService)?;
         self.trace.note(|| Step::Service { address: hop.key.dst });
         let sent = (self.port, hop.key);
         let source = link_local::service_address(self.port).ok_or(DropReason::NoSuchService)?;
@@ -23,6 +21,7 @@ impl<T: Trace> Walk<'_, T> {
             eth_src: Some(ROUTER_MAC),
             eth_dst: Some(services.mac),
             src: Some(source.into()),
+            dst: Some(server.into()),
             ..Rewrite::default()
         });
         let View { flows, now, .. } = *self.view;
@@ -34,7 +33,7 @@ impl<T: Trace> Walk<'_, T> {
         self.leave(services.port, Tracking::Idle(IdleTimeouts::DEFAULT), hop)
     }
 
-    /// A server's answer goes back to the port, and under the destination, that its question came from.
+    /// A server's answer goes back to the port that its question came from, between the same addresses.
     pub(super) fn answer_by_service(&mut self, hop: Hop) -> Road {
         let View { tables, flows, now, .. } = *self.view;
         let place = flows.find(&(self.port, hop.key), self.opening, now).ok_or(DropReason::NoFlow)?;
@@ -46,6 +45,7 @@ impl<T: Trace> Walk<'_, T> {
         let hop = hop.edited(Rewrite {
             eth_src: Some(ROUTER_MAC),
             eth_dst: Some(interface.mac),
+            src: Some(question.dst),
             dst: Some(question.src),
             ..Rewrite::default()
         });

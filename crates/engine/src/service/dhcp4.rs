@@ -103,7 +103,7 @@ fn reply(tables: &Tables, interface: &Interface, request: &Request, kind: DhcpMe
     let vpc = tables.vpc_of(interface);
     let says = &vpc.dhcp;
     let name_servers = says.domain_name_servers.iter().filter_map(|server| match server {
-        NameServer::Amazon => Some(vpc.dns),
+        NameServer::Amazon => vpc.dns_support.then_some(vpc.dns),
         NameServer::Address(IpAddr::V4(address)) => Some(*address),
         NameServer::Address(IpAddr::V6(_)) => None,
     });

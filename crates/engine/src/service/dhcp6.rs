@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use model::{DhcpConfiguration, NameServer};
 use wire::{Frame, Packet, build};
 
+use crate::service::link_local::RESOLVER6;
 use crate::tables::{Interface, ROUTER_LINK_LOCAL, ROUTER_MAC, Tables};
 use crate::verdict::{DropReason, Verdict};
 
@@ -22,8 +23,6 @@ pub(crate) const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1,
 const PREFERRED: u32 = 140;
 /// Seconds.
 const VALID: u32 = 450;
-/// The resolver (VPC user guide, "Amazon DNS").
-const RESOLVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253);
 
 /// Message types of RFC 8415 section 7.3.
 const SOLICIT: u8 = 1;
@@ -64,7 +63,8 @@ pub(crate) fn answer(tables: &Tables, interface: &Interface, frame: &Frame, pack
     if !(SOLICIT..=INFORMATION_REQUEST).contains(&request.kind) {
         return bad;
     }
-    match reply(&tables.vpc_of(interface).dhcp, interface, &request) {
+    let vpc = tables.vpc_of(interface);
+    match reply(&vpc.dhcp, interface, vpc.dns_support, &request) {
         Some(reply) => {
             let frame = build::udp(ROUTER_LINK_LOCAL, client, SERVER_PORT, CLIENT_PORT, &reply.to_bytes());
             Verdict::Reply(Box::new(frame.with_macs(ROUTER_MAC, interface.mac)))
@@ -74,7 +74,12 @@ pub(crate) fn answer(tables: &Tables, interface: &Interface, frame: &Frame, pack
     }
 }
 
-fn reply(says: &DhcpConfiguration, interface: &Interface, request: &Message) -> Option<Message> {
+fn reply(
+    says: &DhcpConfiguration,
+    interface: &Interface,
+    dns_support: bool,
+    request: &Message,
+) -> Option<Message> {
     let asked = &request.options;
     let for_us = asked.get(SERVER_ID).map(|named| named == server_id());
     let rapid = request.kind == SOLICIT && asked.get(RAPID_COMMIT).is_some();
@@ -122,7 +127,7 @@ fn reply(says: &DhcpConfiguration, interface: &Interface, request: &Message) -> 
         _ => {}
     }
     let name_servers = says.domain_name_servers.iter().filter_map(|server| match server {
-        NameServer::Amazon => Some(RESOLVER),
+        NameServer::Amazon => dns_support.then_some(RESOLVER6),
         NameServer::Address(IpAddr::V6(address)) => Some(*address),
         NameServer::Address(IpAddr::V4(_)) => None,
     });

@@ -3,16 +3,20 @@
 //! The address is 100.64.0.0/10 (RFC 6598) plus the port's number. It never leaves the way between fabric and
 //! servers, so it cannot meet an address of a VPC.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::{FlowKey, FlowProto};
 
 use crate::fabric::PortId;
+use crate::tables::Vpc;
 
 /// Where instance metadata answers (EC2 user guide, "Instance metadata").
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-/// The resolver's link-local address (VPC user guide, "DNS attributes").
-const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// The resolver's link-local address (VPC user guide, "Amazon DNS server"). Its server sees all questions arrive here,
+/// whichever of the resolver's addresses they were sent to.
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// The resolver's IPv6 address (same page).
+pub(crate) const RESOLVER6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253);
 /// The time service (EC2 user guide, "Set the time").
 const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
 
@@ -43,9 +47,16 @@ pub(crate) fn is_service(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a server listens there.
-pub(crate) fn served(key: &FlowKey) -> bool {
-    key.dst == METADATA && matches!(key.proto, FlowProto::Tcp { dst: 80, .. })
+/// Where the server stands that answers this to somebody in `vpc`, if there is one.
+pub(crate) fn served(key: &FlowKey, vpc: &Vpc) -> Option<Ipv4Addr> {
+    match key.proto {
+        FlowProto::Tcp { dst: 80, .. } if key.dst == METADATA => Some(METADATA),
+        FlowProto::Tcp { dst: 53, .. } | FlowProto::Udp { dst: 53, .. } => {
+            let asked = key.dst == RESOLVER || key.dst == RESOLVER6 || key.dst == vpc.dns;
+            (asked && vpc.dns_support).then_some(RESOLVER)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

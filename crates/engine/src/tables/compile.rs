@@ -46,6 +46,7 @@ impl Tables {
             self.vpcs.push(Vpc {
                 cidrs: vpc.cidrs().map(IpNet::V4).chain(v6).collect(),
                 dns: vpc.dns(),
+                dns_support: vpc.enable_dns_support,
                 dhcp: region.dhcp_configuration_of(vpc.id).cloned().unwrap_or_default(),
                 internet_gateway,
                 edge: edge.map(|table| numbers.route_tables[&table.id]),

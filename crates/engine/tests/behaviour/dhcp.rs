@@ -271,3 +271,15 @@ fn another_machines_port_67_is_not_ours() {
     let frame = test.by_neighbor(neighbor, build::udp(test.ip, neighbor.ip, 68, 67, b"anything"));
     assert_eq!(lab.one(test.port, frame.clone()), (neighbor.port, frame));
 }
+
+#[test]
+fn a_vpc_without_dns_support_names_no_resolver() {
+    let mut network = Reference::new();
+    let attribute = model::VpcAttribute::EnableDnsSupport(false);
+    network.cloud.apply(model::Change::ModifyVpcAttribute { vpc: network.vpc, attribute });
+    let test = &network.test;
+    let mut lab = network.lab();
+    let offer = answer(&mut lab, test, broadcast(test, &message(test, DhcpMessageType::Discover)));
+    assert_eq!(offer.option(6), None);
+    assert_eq!(offer.option(15).as_deref(), Some(&b"eu-west-1.compute.internal"[..]));
+}

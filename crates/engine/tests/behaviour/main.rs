@@ -51,6 +51,8 @@ mod odd_packets;
 #[cfg(test)]
 mod peering;
 #[cfg(test)]
+mod resolver;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod security_groups;

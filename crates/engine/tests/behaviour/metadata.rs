@@ -114,10 +114,12 @@ fn nobody_else_is_at_home() {
         build::tcp(test.ip, METADATA, 5, 443, SYN, b""),
         build::udp(test.ip, METADATA, 5, 80, b""),
         build::echo(test.ip, METADATA, true, 5, 1, b""),
-        build::udp(test.ip, ip("169.254.169.253"), 5, 53, b""),
+        build::udp(test.ip, ip("169.254.169.253"), 5, 54, b""),
         build::udp(test.ip, ip("169.254.169.123"), 5, 123, b""),
         build::tcp(test.ip, ip("169.254.1.1"), 5, 80, SYN, b""),
-        build::udp(test.ip, ip("10.210.0.2"), 5, 53, b""),
+        build::udp(test.ip, METADATA, 5, 53, b""),
+        build::udp(test.ip, ip("10.210.0.2"), 5, 54, b""),
+        build::echo(test.ip, ip("10.210.0.2"), true, 5, 1, b""),
     ] {
         assert_eq!(lab.dropped(test.port, test.by_router(packet)), DropReason::NoSuchService);
     }
