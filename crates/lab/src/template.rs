@@ -183,9 +183,9 @@ mod tests {
                 "t.yaml:2:3: the logical id `A-b` is not alphanumeric",
             ),
             (
-                "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties: {EnableDnsSupport: true}",
-                "t.yaml:4:18: property `EnableDnsSupport` of AWS::EC2::VPC is not supported \
-                 (supported: CidrBlock, Tags)",
+                "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties: {InstanceTenancy: default}",
+                "t.yaml:4:18: property `InstanceTenancy` of AWS::EC2::VPC is not supported \
+                 (supported: CidrBlock, EnableDnsSupport, EnableDnsHostnames, Tags)",
             ),
             (
                 "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    DependsOn: B",

@@ -14,6 +14,7 @@ impl Region {
         let applied = match change {
             Change::CreateVpc { cidr, tags } => Applied::Vpc(self.create_vpc(cidr, tags)?),
             Change::DeleteVpc { vpc } => done(self.delete_vpc(vpc)?),
+            Change::ModifyVpcAttribute { vpc, attribute } => done(self.modify_vpc_attribute(vpc, attribute)?),
             Change::AssociateVpcCidrBlock { vpc, cidr } => {
                 Applied::VpcCidrAssociation(self.associate_vpc_cidr_block(vpc, cidr)?)
             }

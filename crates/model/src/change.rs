@@ -22,6 +22,7 @@ use crate::route_table::{Destination, RouteVia};
 use crate::rule::{Direction, Permission};
 use crate::subnet::SubnetIpv6Attribute;
 use crate::tag::{TaggedResource, Tags};
+use crate::vpc::VpcAttribute;
 
 /// A change of a region's state. Named as EC2's actions are, where there is one. Gives `Applied::Nothing` where
 /// nothing else is said.
@@ -50,6 +51,13 @@ pub enum Change {
     DisassociateVpcCidrBlock {
         /// Its association.
         association: VpcCidrAssociationId,
+    },
+    /// Changes one thing about a VPC's DNS.
+    ModifyVpcAttribute {
+        /// The VPC.
+        vpc: VpcId,
+        /// What is to change.
+        attribute: VpcAttribute,
     },
     /// A subnet. Gives `Applied::Subnet`.
     CreateSubnet {

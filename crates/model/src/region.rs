@@ -234,14 +234,6 @@ impl<'de> Deserialize<'de> for Region {
 }
 
 impl RegionName {
-    /// The domain of private DNS names (VPC User Guide, "DNS attributes for your VPC").
-    pub fn domain(&self) -> String {
-        match self.0.as_str() {
-            "us-east-1" => "ec2.internal".to_owned(),
-            name => format!("{name}.compute.internal"),
-        }
-    }
-
     /// The region's availability zones.
     pub fn availability_zones(&self) -> impl Iterator<Item = String> {
         ('a'..='f').map(move |letter| format!("{self}{letter}"))
@@ -279,7 +271,6 @@ mod tests {
         let region = Region::new(key, 1);
         let address = Ipv4Addr::new(10, 210, 7, 14);
         assert_eq!(region.private_dns_name(address), "ip-10-210-7-14.eu-west-1.compute.internal");
-        assert_eq!(RegionName("us-east-1".into()).domain(), "ec2.internal");
         assert_eq!(RegionName("eu-west-1".into()).availability_zones().next().unwrap(), "eu-west-1a");
     }
 

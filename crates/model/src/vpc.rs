@@ -20,7 +20,10 @@ use crate::tag::{self, Tags};
 
 mod cidr;
 mod default;
+mod dns;
 mod ipv6;
+
+pub use dns::VpcAttribute;
 
 /// A network of its own: addresses of one VPC mean nothing in another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,12 @@ pub struct Vpc {
     /// What DHCP says in it besides addresses; nothing if there is none.
     #[serde(default = "from_before_there_were_option_sets")]
     pub dhcp_options: Option<DhcpOptionsId>,
+    /// Whether its resolver answers.
+    #[serde(default = "on")]
+    pub enable_dns_support: bool,
+    /// Whether its instances have public DNS names, and its resolver knows their private ones.
+    #[serde(default)]
+    pub enable_dns_hostnames: bool,
 }
 
 /// An IPv6 CIDR block of a VPC.
@@ -133,6 +142,8 @@ impl Region {
             default_network_acl: self.insert_default_network_acl(id),
             is_default: false,
             dhcp_options: Some(self.default_dhcp_options()),
+            enable_dns_support: true,
+            enable_dns_hostnames: false,
         };
         self.route_tables.insert(table.id, table);
         self.security_groups.insert(group.id, group);
@@ -167,6 +178,11 @@ impl Region {
 #[expect(clippy::unnecessary_wraps, reason = "serde asks for the member's type")]
 fn from_before_there_were_option_sets() -> Option<DhcpOptionsId> {
     Some(id::none())
+}
+
+/// What older snapshots do not say.
+fn on() -> bool {
+    true
 }
 
 /// Whether hosts can have addresses of this network. EC2 allows public ones.

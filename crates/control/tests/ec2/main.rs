@@ -125,7 +125,7 @@ fn refusals_have_codes_and_change_nothing() {
         ("CreateVpnGateway", "Type=ipsec.1", 400, "UnsupportedOperation"),
         ("CreateNatGateway", &subnet, 400, "MissingParameter"),
         ("ModifySubnetAttribute", &subnet, 400, "InvalidParameterCombination"),
-        ("ModifySubnetAttribute", &format!("{subnet}&EnableDns64.Value=true"), 400, "UnsupportedOperation"),
+        ("ModifySubnetAttribute", &format!("{subnet}&EnableDns64.Value=true"), 400, "InvalidParameterValue"),
         (
             "ModifySubnetAttribute",
             &format!("{subnet}&PrivateDnsHostnameTypeOnLaunch=resource-name"),
@@ -139,8 +139,18 @@ fn refusals_have_codes_and_change_nothing() {
             "InvalidSubnetID.NotFound",
         ),
         ("ModifyVpcAttribute", &vpc, 400, "InvalidParameterCombination"),
-        ("ModifyVpcAttribute", &format!("{vpc}&EnableDnsSupport.Value=true"), 400, "UnsupportedOperation"),
-        ("ModifyVpcAttribute", &format!("{vpc}&EnableDnsHostnames.Value=true"), 400, "UnsupportedOperation"),
+        (
+            "ModifyVpcAttribute",
+            &format!("{vpc}&EnableDnsSupport.Value=true&EnableDnsHostnames.Value=true"),
+            400,
+            "InvalidParameterCombination",
+        ),
+        (
+            "ModifyVpcAttribute",
+            &format!("{vpc}&EnableNetworkAddressUsageMetrics.Value=true"),
+            400,
+            "UnsupportedOperation",
+        ),
         (
             "ModifyVpcAttribute",
             "VpcId=vpc-00000000&EnableDnsSupport.Value=false",

@@ -50,10 +50,16 @@ impl Maker<'_> {
             let change = Change::AssociateSubnetCidrBlock { subnet, cidr: cidr6(node)? };
             self.apply(properties, &node.place, change)?;
         }
-        if let Some(node) = fields.optional("AssignIpv6AddressOnCreation") {
-            let attribute = SubnetIpv6Attribute::AssignAddressOnCreation(node.boolean()?);
-            let change = Change::ModifySubnetIpv6Attribute { subnet, attribute };
-            self.apply(properties, &node.place, change)?;
+        let attributes = [
+            ("AssignIpv6AddressOnCreation", SubnetIpv6Attribute::AssignAddressOnCreation as fn(bool) -> _),
+            ("EnableDns64", SubnetIpv6Attribute::EnableDns64),
+        ];
+        for (name, attribute) in attributes {
+            if let Some(node) = fields.optional(name) {
+                let change =
+                    Change::ModifySubnetIpv6Attribute { subnet, attribute: attribute(node.boolean()?) };
+                self.apply(properties, &node.place, change)?;
+            }
         }
         Ok(())
     }

@@ -146,6 +146,10 @@ fn instance_attribute(id: InstanceId, region: &Region, attribute: &str) -> Optio
         "InstanceId" => Some(id.to_string()),
         "PrivateDnsName" => Some(region.private_dns_name(interface.private_ip)),
         "PrivateIp" => Some(interface.private_ip.to_string()),
+        "PublicDnsName" => {
+            let public_ip = region.public_address_of(interface.id, interface.private_ip);
+            Some(public_ip.and_then(|ip| region.public_dns_name(interface.id, ip)).unwrap_or_default())
+        }
         "PublicIp" => region.public_address_of(interface.id, interface.private_ip).map(|a| a.to_string()),
         "VpcId" => Some(interface.vpc.to_string()),
         _ => None,

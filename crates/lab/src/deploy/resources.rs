@@ -1,7 +1,7 @@
 //! From each resource's properties to changes of the region. One method a resource type.
 
 use ipnet::Ipv4Net;
-use model::{Applied, Change, Destination, InstanceId, InterfaceId, RouteVia, Tags};
+use model::{Applied, Change, Destination, InstanceId, InterfaceId, RouteVia, Tags, VpcAttribute};
 
 use super::ipv6::cidr6;
 use super::{Maker, PhysicalId};
@@ -121,7 +121,20 @@ impl Maker<'_> {
     fn vpc(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let node = properties.fields.required("CidrBlock")?;
         let change = Change::CreateVpc { cidr: cidr(node)?, tags: properties.tags()? };
-        self.create(properties, &node.place, change)
+        let made = self.create(properties, &node.place, change)?;
+        if let PhysicalId::Vpc(vpc) = made {
+            let attributes = [
+                ("EnableDnsSupport", VpcAttribute::EnableDnsSupport as fn(bool) -> _),
+                ("EnableDnsHostnames", VpcAttribute::EnableDnsHostnames),
+            ];
+            for (name, attribute) in attributes {
+                if let Some(node) = properties.fields.optional(name) {
+                    let change = Change::ModifyVpcAttribute { vpc, attribute: attribute(node.boolean()?) };
+                    self.apply(properties, &node.place, change)?;
+                }
+            }
+        }
+        Ok(made)
     }
 
     fn subnet(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {

@@ -157,10 +157,11 @@ impl ResourceType {
                 "MapPublicIpOnLaunch",
                 "Ipv6CidrBlock",
                 "AssignIpv6AddressOnCreation",
+                "EnableDns64",
                 "Tags",
             ],
             Self::SubnetRouteTableAssociation => &["RouteTableId", "SubnetId"],
-            Self::Vpc => &["CidrBlock", "Tags"],
+            Self::Vpc => &["CidrBlock", "EnableDnsSupport", "EnableDnsHostnames", "Tags"],
             Self::VpcGatewayAttachment => &["VpcId", "InternetGatewayId"],
             Self::NatGateway => &[
                 "AllocationId",
@@ -200,9 +201,15 @@ impl ResourceType {
         match self {
             Self::Eip => &["AllocationId", "PublicIp"],
             Self::EipAssociation | Self::SubnetRouteTableAssociation => &["Id"],
-            Self::Instance => {
-                &["AvailabilityZone", "InstanceId", "PrivateDnsName", "PrivateIp", "PublicIp", "VpcId"]
-            }
+            Self::Instance => &[
+                "AvailabilityZone",
+                "InstanceId",
+                "PrivateDnsName",
+                "PrivateIp",
+                "PublicDnsName",
+                "PublicIp",
+                "VpcId",
+            ],
             Self::InternetGateway => &["InternetGatewayId"],
             Self::Route => &["CidrBlock"],
             Self::RouteTable => &["RouteTableId"],

@@ -207,6 +207,9 @@ pub enum InvalidValue {
     /// IPv6 addresses for an interface, or an attribute about them, in a subnet that has none.
     #[error("The subnet '{0}' does not have an IPv6 CIDR block.")]
     SubnetWithoutIpv6(SubnetId),
+    /// DNS names for a VPC that has no resolver.
+    #[error("DNS hostnames cannot be enabled for the VPC '{0}': DNS support is not.")]
+    HostnamesWithoutDns(VpcId),
     /// A second IPv6 CIDR block for a subnet.
     #[error("The subnet '{0}' already has an IPv6 CIDR block.")]
     SubnetHasIpv6(SubnetId),

@@ -47,7 +47,7 @@ impl Region {
         let everywhere = Ipv4Net::default().into();
         self.create_route(self.vpc(id)?.main_route_table, everywhere, RouteVia::InternetGateway(igw))?;
         if let Some(vpc) = self.vpcs.get_mut(&id) {
-            vpc.is_default = true;
+            (vpc.is_default, vpc.enable_dns_hostnames) = (true, true);
         }
         for zone in zones {
             self.create_default_subnet(zone)?;

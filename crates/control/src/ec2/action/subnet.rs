@@ -50,6 +50,7 @@ pub(super) struct ModifySubnetAttribute {
     subnet_id: SubnetId,
     map_public_ip_on_launch: Option<Given<bool>>,
     assign_ipv6_address_on_creation: Option<Given<bool>>,
+    enable_dns64: Option<Given<bool>>,
 }
 
 #[derive(Serialize)]
@@ -172,7 +173,6 @@ impl Action for ModifySubnetAttribute {
     const LIMITS: &'static [Limit] = &[
         ("CustomerOwnedIpv4Pool", &[]),
         ("DisableLniAtDeviceIndex", &[]),
-        ("EnableDns64", &[]),
         ("EnableLniAtDeviceIndex", &[]),
         ("EnableResourceNameDnsAAAARecordOnLaunch", &[]),
         ("EnableResourceNameDnsARecordOnLaunch", &[]),
@@ -183,18 +183,21 @@ impl Action for ModifySubnetAttribute {
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
         let subnet = self.subnet_id;
-        let change = match (self.map_public_ip_on_launch, self.assign_ipv6_address_on_creation) {
-            (Some(Given { value: map_public_ip_on_launch }), None) => {
+        let asked = (self.map_public_ip_on_launch, self.assign_ipv6_address_on_creation, self.enable_dns64);
+        let change = match asked {
+            (Some(Given { value: map_public_ip_on_launch }), None, None) => {
                 Change::ModifySubnetAttribute { subnet, map_public_ip_on_launch }
             }
-            (None, Some(Given { value })) => {
+            (None, Some(Given { value }), None) => {
                 let attribute = SubnetIpv6Attribute::AssignAddressOnCreation(value);
                 Change::ModifySubnetIpv6Attribute { subnet, attribute }
             }
-            (None, None) => return Err(Error::Combination("No attributes specified.")),
-            (Some(_), Some(_)) => {
-                return Err(Error::Combination("Fields for multiple attribute types specified."));
+            (None, None, Some(Given { value })) => {
+                let attribute = SubnetIpv6Attribute::EnableDns64(value);
+                Change::ModifySubnetIpv6Attribute { subnet, attribute }
             }
+            (None, None, None) => return Err(Error::Combination("No attributes specified.")),
+            _ => return Err(Error::Combination("Fields for multiple attribute types specified.")),
         };
         call.apply(change)?;
         Ok(DONE)

@@ -1,7 +1,7 @@
 //! VPCs.
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcId, VpcIpv6CidrBlock};
+use model::{Applied, Change, CidrAssociation, Fault, Region, Vpc, VpcAttribute, VpcId, VpcIpv6CidrBlock};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
@@ -44,11 +44,11 @@ pub(super) struct DeleteVpc {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeVpcAttribute {
     vpc_id: VpcId,
-    attribute: VpcAttribute,
+    attribute: AttributeName,
 }
 
 #[derive(Deserialize, PartialEq)]
-enum VpcAttribute {
+enum AttributeName {
     #[serde(rename = "enableDnsSupport")]
     DnsSupport,
     #[serde(rename = "enableDnsHostnames")]
@@ -189,16 +189,16 @@ impl Action for DeleteVpc {
 impl Action for DescribeVpcAttribute {
     type Answer = DescribeVpcAttributeAnswer;
 
-    /// None of them is carried out, so none is on.
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
         let region = call.region();
-        region.vpcs().get(&self.vpc_id).ok_or(Fault::VpcNotFound(self.vpc_id))?;
-        let off = |attribute| (self.attribute == attribute).then_some(Shown { value: false });
+        let vpc = region.vpcs().get(&self.vpc_id).ok_or(Fault::VpcNotFound(self.vpc_id))?;
+        let shown = |name, value| (self.attribute == name).then_some(Shown { value });
         Ok(DescribeVpcAttributeAnswer {
             vpc_id: self.vpc_id,
-            enable_dns_support: off(VpcAttribute::DnsSupport),
-            enable_dns_hostnames: off(VpcAttribute::DnsHostnames),
-            enable_network_address_usage_metrics: off(VpcAttribute::NetworkAddressUsageMetrics),
+            enable_dns_support: shown(AttributeName::DnsSupport, vpc.enable_dns_support),
+            enable_dns_hostnames: shown(AttributeName::DnsHostnames, vpc.enable_dns_hostnames),
+            // Nobody measures it.
+            enable_network_address_usage_metrics: shown(AttributeName::NetworkAddressUsageMetrics, false),
         })
     }
 }
@@ -206,23 +206,26 @@ impl Action for DescribeVpcAttribute {
 impl Action for ModifyVpcAttribute {
     type Answer = Done;
 
-    /// None of them is carried out, so all can only stay off.
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
-        let region = call.region();
-        region.vpcs().get(&self.vpc_id).ok_or(Fault::VpcNotFound(self.vpc_id))?;
-        let asked = [
-            ("EnableDnsSupport.Value", self.enable_dns_support),
-            ("EnableDnsHostnames.Value", self.enable_dns_hostnames),
-            ("EnableNetworkAddressUsageMetrics.Value", self.enable_network_address_usage_metrics),
-        ];
-        let mut asked = asked.into_iter().filter_map(|(name, given)| Some((name, given?.value)));
-        let (name, value) = asked.next().ok_or(Error::Combination("No attributes specified."))?;
-        if asked.next().is_some() {
-            return Err(Error::Combination("Fields for multiple attribute types specified."));
-        }
-        if value {
-            return Err(Error::UnsupportedParameter { name: name.to_owned(), value: value.to_string() });
-        }
+        let vpc = self.vpc_id;
+        let asked =
+            (self.enable_dns_support, self.enable_dns_hostnames, self.enable_network_address_usage_metrics);
+        let attribute = match asked {
+            (Some(Given { value }), None, None) => VpcAttribute::EnableDnsSupport(value),
+            (None, Some(Given { value }), None) => VpcAttribute::EnableDnsHostnames(value),
+            // It can only stay off.
+            (None, None, Some(Given { value: false })) => {
+                call.region().vpcs().get(&vpc).ok_or(Fault::VpcNotFound(vpc))?;
+                return Ok(DONE);
+            }
+            (None, None, Some(Given { value: true })) => {
+                let name = "EnableNetworkAddressUsageMetrics.Value".to_owned();
+                return Err(Error::UnsupportedParameter { name, value: true.to_string() });
+            }
+            (None, None, None) => return Err(Error::Combination("No attributes specified.")),
+            _ => return Err(Error::Combination("Fields for multiple attribute types specified.")),
+        };
+        call.apply(Change::ModifyVpcAttribute { vpc, attribute })?;
         Ok(DONE)
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use ipnet::{IpNet, Ipv6Net};
 use model::{
     AddressFamily, Change, ConnectionTracking, Destination, Direction, InterfaceAttribute, Ipv6Addresses,
-    Peer, Permission, PrefixListEntry, Protocol, Region, SubnetIpv6Attribute, Tags,
+    Peer, Permission, PrefixListEntry, Protocol, Region, SubnetIpv6Attribute, Tags, VpcAttribute,
 };
 
 use super::{
@@ -43,6 +43,13 @@ pub(super) fn change(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
                     .map_or_else(|| id("subnet-cidr-assoc-00000000"), |block| block.association),
             }
         }
+        106 if b % 8 == 1 => Change::ModifyVpcAttribute {
+            vpc: one(region.vpcs(), a, VPC),
+            attribute: match d & 1 {
+                0 => VpcAttribute::EnableDnsSupport(c & 1 == 0),
+                _ => VpcAttribute::EnableDnsHostnames(c & 1 == 0),
+            },
+        },
         106 => Change::ModifySubnetIpv6Attribute {
             subnet: one(region.subnets(), a, SUBNET),
             attribute: match b % 4 {

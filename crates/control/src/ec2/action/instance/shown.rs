@@ -23,7 +23,7 @@ pub(super) struct ShownInstance {
     image_id: ImageId,
     instance_state: ShownState,
     private_dns_name: String,
-    dns_name: &'static str,
+    dns_name: String,
     reason: &'static str,
     state_reason: Option<ShownReason>,
     key_name: Option<String>,
@@ -231,7 +231,7 @@ impl ShownInstance {
             private_dns_name: primary
                 .map(|interface| region.private_dns_name(interface.private_ip))
                 .unwrap_or_default(),
-            dns_name: "",
+            dns_name: network_interface_set.first().map(ShownInterface::public_dns_name).unwrap_or_default(),
             reason: if user_initiated { "User initiated" } else { "" },
             state_reason: instance
                 .state_reason

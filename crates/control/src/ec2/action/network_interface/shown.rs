@@ -58,7 +58,7 @@ pub(in crate::ec2::action) struct ShownAttachment {
 #[serde(rename_all = "camelCase")]
 struct ShownAssociation {
     public_ip: Ipv4Addr,
-    public_dns_name: &'static str,
+    public_dns_name: String,
     ip_owner_id: String,
     /// That of an Elastic IP address.
     allocation_id: Findable<Option<AllocationId>>,
@@ -189,6 +189,11 @@ impl ShownInterface {
         }
         self
     }
+
+    /// The public DNS name of its primary address; empty if it has none.
+    pub(in crate::ec2::action) fn public_dns_name(&self) -> String {
+        self.association.as_ref().map(|association| association.public_dns_name.clone()).unwrap_or_default()
+    }
 }
 
 impl ShownAttachment {
@@ -213,7 +218,7 @@ fn association(region: &Region, interface: InterfaceId, private_ip: Ipv4Addr) ->
     let ip_owner_id = elastic.map_or(EC2, |_| &region.key().account.0);
     Some(ShownAssociation {
         public_ip,
-        public_dns_name: "",
+        public_dns_name: region.public_dns_name(interface, public_ip).unwrap_or_default(),
         ip_owner_id: ip_owner_id.to_owned(),
         allocation_id: elastic.map(|address| address.allocation).into(),
         association_id: elastic.and_then(|address| Some(address.association.as_ref()?.id)).into(),
