@@ -44,6 +44,16 @@ impl Region {
         interface.public_ip.filter(|_| interface.private_ip == private_ip)
     }
 
+    /// The interface and its private address that a public address is mapped to, if it is one of this region and is mapped.
+    pub fn behind_public_address(&self, public_ip: Ipv4Addr) -> Option<(InterfaceId, Ipv4Addr)> {
+        if let Some(elastic) = self.addresses.values().find(|address| address.public_ip == public_ip) {
+            return elastic.association.as_ref().map(|to| (to.interface, to.private_ip));
+        }
+        let mut interfaces = self.interfaces.values();
+        let interface = interfaces.find(|interface| interface.public_ip == Some(public_ip))?;
+        Some((interface.id, interface.private_ip))
+    }
+
     /// All public addresses: Elastic IP addresses, and those that interfaces have without one.
     pub fn public_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
         let elastic = self.addresses.values().map(|address| address.public_ip);

@@ -12,77 +12,19 @@ mod token;
 mod tree;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::LocalSet;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use crate::seats::Seats;
+use crate::{Directory, ServeError, Server};
 use identity::{Identity, InstanceKey};
 use token::Tokens;
-
-/// Tells who stands behind a peer address.
-pub trait Directory: Send + Sync {
-    /// The caller whose port was given `peer` as its source address, or `None` if no port has it now.
-    /// Called on the server's thread for each connection and each request; must not block.
-    fn caller(&self, peer: Ipv4Addr) -> Option<Caller>;
-}
-
-/// The owner of a port, and the state of its region as it is now.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The region the interface belongs to.
-    pub region: Arc<model::Region>,
-    /// The interface whose port the connection came from.
-    pub interface: model::InterfaceId,
-}
-
-/// Why the metadata service could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The listener could not be taken over.
-    #[error("the metadata service cannot use its listener: {0}")]
-    Listener(#[source] io::Error),
-    /// The event loop could not be made.
-    #[error("the metadata service cannot make its event loop: {0}")]
-    EventLoop(#[source] io::Error),
-    /// The thread could not be started.
-    #[error("the metadata service cannot start its thread: {0}")]
-    Thread(#[source] io::Error),
-}
-
-/// A running metadata service. Dropping it stops it.
-#[derive(Debug)]
-pub struct Server {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    /// Closes the listener and every connection, and returns when they are closed.
-    pub fn stop(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Dropping the sender is the signal.
-        self.stop.take();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            warn!("the metadata service's thread ended in a panic");
-        }
-    }
-}
 
 /// Serves instance metadata on `listener`, which the caller has bound (to 169.254.169.254:80) in the
 /// namespace the service lives in, until the returned [`Server`] is stopped. Runs on a thread of its own.
@@ -123,22 +65,11 @@ fn start(
     directory: Arc<dyn Directory>,
     limits: Limits,
 ) -> Result<Server, ServeError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::EventLoop)?;
-    listener.set_nonblocking(true).map_err(ServeError::Listener)?;
-    let listener = {
-        let _inside = runtime.enter();
-        TcpListener::from_std(listener).map_err(ServeError::Listener)?
-    };
-    let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::Builder::new()
-        .name("metadata".into())
-        .spawn(move || {
-            let service = Rc::new(Service::new(directory, limits));
-            LocalSet::new().block_on(&runtime, service.accept(listener, stopped));
-        })
-        .map_err(ServeError::Thread)?;
-    Ok(Server { stop: Some(stop), thread: Some(thread) })
+    Server::start("metadata", move |stopped| {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Rc::new(Service::new(directory, limits)).accept(listener, stopped))
+    })
 }
 
 /// What all connections of one server share. Lives on the server's thread.
@@ -146,13 +77,13 @@ struct Service {
     directory: Arc<dyn Directory>,
     limits: Limits,
     tokens: RefCell<Tokens>,
-    /// Open connections of each instance that has any.
-    open: RefCell<BTreeMap<InstanceKey, usize>>,
+    open: Rc<Seats<InstanceKey>>,
 }
 
 impl Service {
     fn new(directory: Arc<dyn Directory>, limits: Limits) -> Self {
-        Service { directory, limits, tokens: RefCell::default(), open: RefCell::default() }
+        let open = Seats::new(limits.connections, usize::MAX);
+        Service { directory, limits, tokens: RefCell::default(), open }
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
@@ -185,44 +116,16 @@ impl Service {
             debug!(%peer, "closed: nobody has this address");
             return;
         };
-        let Some(place) = Place::take(self, identity.key()) else {
+        let Some(seat) = self.open.take(identity.key()) else {
             debug!(%peer, "closed: too many connections of this instance");
             return;
         };
+        let service = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection::run(&place.service, stream, peer).await {
+            let _seat = seat;
+            if let Err(error) = connection::run(&service, stream, peer).await {
                 debug!(%peer, %error, "connection ended");
             }
         });
-    }
-}
-
-/// One of the connections an instance may have; given back when dropped.
-struct Place {
-    service: Rc<Service>,
-    instance: InstanceKey,
-}
-
-impl Place {
-    fn take(service: &Rc<Service>, instance: InstanceKey) -> Option<Self> {
-        let mut open = service.open.borrow_mut();
-        let count = open.entry(instance.clone()).or_default();
-        if *count >= service.limits.connections {
-            return None;
-        }
-        *count += 1;
-        Some(Place { service: Rc::clone(service), instance })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.service.open.borrow_mut();
-        if let Some(count) = open.get_mut(&self.instance) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.instance);
-            }
-        }
     }
 }

@@ -184,7 +184,8 @@ mod tests {
 
     use super::*;
 
-    use crate::metadata::{Caller, Directory, Limits};
+    use crate::metadata::Limits;
+    use crate::{Caller, Directory};
 
     const SOON: Duration = Duration::from_millis(100);
     const LATE: Duration = Duration::from_secs(60);
@@ -192,6 +193,10 @@ mod tests {
     struct Nobody;
 
     impl Directory for Nobody {
+        fn regions(&self) -> Vec<std::sync::Arc<model::Region>> {
+            Vec::new()
+        }
+
         fn caller(&self, _: Ipv4Addr) -> Option<Caller> {
             None
         }

@@ -2,7 +2,7 @@
 
 use model::{Instance, InstanceId, NetworkInterface, Region, RegionKey};
 
-use super::Caller;
+use crate::Caller;
 
 /// The instance behind a caller. Whichever of its interfaces the caller used, it is the same instance.
 pub(super) struct Identity<'a> {

@@ -165,7 +165,9 @@ fn meta_data(identity: &Identity<'_>) -> Directory {
         data.leaf("local-ipv4", primary.private_ip);
         data.list("ipv6", primary.ipv6_addresses.first());
         data.leaf("mac", primary.mac);
-        data.list("public-ipv4", region.public_address_of(primary.id, primary.private_ip));
+        let public_ipv4 = region.public_address_of(primary.id, primary.private_ip);
+        data.list("public-hostname", public_ipv4.and_then(|ip| region.public_dns_name(primary.id, ip)));
+        data.list("public-ipv4", public_ipv4);
         data.list("security-groups", identity.group_names(primary));
         data.directory("placement", placement(identity, primary));
     }
@@ -216,6 +218,8 @@ fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Dire
     data.list("local-ipv4s", interface.addresses());
     data.leaf("mac", interface.mac);
     data.leaf("owner-id", &region.key().account);
+    let public_name = public(interface.private_ip).and_then(|ip| region.public_dns_name(interface.id, ip));
+    data.list("public-hostname", public_name);
     data.list("public-ipv4s", interface.addresses().filter_map(public));
     data.list("security-group-ids", &interface.groups);
     data.list("security-groups", identity.group_names(interface));

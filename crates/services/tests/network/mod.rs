@@ -8,7 +8,8 @@ use model::{
     AccountId, Applied, Change, InterfaceId, Launch, MetadataOptions, NewInterface, Region, RegionKey,
     RegionName, SecurityGroupId, SubnetId, Tags, VpcId,
 };
-use services::metadata::{Caller, Directory, Server, serve};
+use services::metadata::serve;
+use services::{Caller, Directory, Server};
 
 use crate::client::Client;
 
@@ -55,6 +56,10 @@ struct People(Mutex<BTreeMap<Ipv4Addr, Caller>>);
 impl Directory for People {
     fn caller(&self, peer: Ipv4Addr) -> Option<Caller> {
         self.0.lock().unwrap().get(&peer).cloned()
+    }
+
+    fn regions(&self) -> Vec<Arc<Region>> {
+        self.0.lock().unwrap().values().map(|caller| Arc::clone(&caller.region)).collect()
     }
 }
 
