@@ -581,7 +581,7 @@ def test_a_network_comes_and_goes(ec2):
     ec2.delete_route(RouteTableId=table, DestinationCidrBlock="192.0.2.0/24")
     (shown,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[eni["NetworkInterfaceId"]])["NetworkInterfaces"]
     assert [a["PrivateIpAddress"] for a in shown["PrivateIpAddresses"]] == ["10.71.1.77", "10.71.1.78"]
-    assert ec2.describe_vpc_attribute(VpcId=id, Attribute="enableDnsSupport")["EnableDnsSupport"]["Value"] is False
+    assert ec2.describe_vpc_attribute(VpcId=id, Attribute="enableDnsSupport")["EnableDnsSupport"]["Value"] is True
 
     ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni["NetworkInterfaceId"], PrivateIpAddresses=["10.71.1.78"])
     ec2.delete_network_interface(NetworkInterfaceId=eni["NetworkInterfaceId"])

@@ -194,12 +194,20 @@ impl Namespace {
     /// `System`, if the thread could not start or enter.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T, NamespaceError> {
         on_a_thread(|| {
-            rustix::thread::move_into_link_name_space(self.fd(), Some(LinkNameSpaceType::Network))
-                .map_err(|e| NamespaceError::system("enter", &self.path, e))?;
+            self.enter()?;
             Ok(f())
         })
         .map_err(|e| NamespaceError::system("start a thread for", &self.path, e))
         .flatten()
+    }
+
+    /// Moves the calling thread into the namespace, for good.
+    ///
+    /// # Errors
+    /// `System` (needs `CAP_SYS_ADMIN`).
+    pub fn enter(&self) -> Result<(), NamespaceError> {
+        rustix::thread::move_into_link_name_space(self.fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|e| NamespaceError::system("enter", &self.path, e))
     }
 
     /// The processes that are in the namespace, whoever started them.

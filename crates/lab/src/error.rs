@@ -215,6 +215,9 @@ pub enum WorldFault {
         /// The pool.
         pool: Ipv6Net,
     },
+    /// A resolver that nobody is.
+    #[error("no host has the resolver's address {0} on the internet")]
+    NobodysResolver(Ipv4Addr),
     /// A next hop that is no neighbor.
     #[error("a route to nowhere: {next} {why}")]
     RouteToNowhere {

@@ -58,7 +58,7 @@ impl World {
         let place = Place::whole(&Arc::from("-"));
         let internet = Segment { name: INTERNET.to_owned(), site: None, prefix: None, place };
         World {
-            internet: Internet { pool, pool6, elastic_ips: BTreeMap::new() },
+            internet: Internet { pool, pool6, elastic_ips: BTreeMap::new(), resolver: None },
             segments: BTreeMap::from([(INTERNET.to_owned(), internet)]),
             hosts: BTreeMap::new(),
             guests: BTreeMap::new(),
@@ -104,6 +104,17 @@ pub struct Internet {
     pub pool6: Ipv6Net,
     /// Elastic IPs asked for by the logical id of an `AWS::EC2::EIP`; the others get the lowest free address.
     pub elastic_ips: BTreeMap<String, ElasticIp>,
+    /// Who the VPCs' resolver asks for names that it does not know.
+    pub resolver: Option<Resolver>,
+}
+
+/// A DNS server on the internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    /// The address of a host's interface on the internet.
+    pub address: Ipv4Addr,
+    /// Where the lab file names it.
+    pub place: Place,
 }
 
 /// One asked-for Elastic IP.

@@ -13,7 +13,7 @@ pub(crate) mod uplink;
 
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -90,6 +90,8 @@ pub(crate) struct Start {
     pub(crate) rate: Rate,
     /// Where its cloud leads to, if anywhere.
     pub(crate) uplink: Option<Wanted>,
+    /// Who is asked, from this machine, for names outside of the cloud.
+    pub(crate) resolver: Option<IpAddr>,
     /// Whose requests it answers; anybody's if there are none.
     pub(crate) credentials: Option<Credentials>,
 }
@@ -131,7 +133,7 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
     });
     let credentials = credentials.transpose()?;
     let listener = first_free(flags.listen).map_err(Failure::file(&dir.path));
-    let start = Start { rate: flags.clock_rate, uplink: None, credentials };
+    let start = Start { rate: flags.clock_rate, uplink: None, resolver: None, credentials };
     live(dir, lock, listener?, start, LAST_WORDS, |dir| {
         let mut lab = Lab::load(&flags.file)?;
         lab.name.clone_from(&dir.name);
@@ -216,8 +218,9 @@ fn rise(
     let store = Arc::new(Store::open(&dir.path, Options::default())?);
     let deployment = deployment(dir, &lab, &store)?;
     let key = lab.region.clone();
-    let Start { rate, uplink: _, credentials } = start;
-    let cloud = Arc::new(Cloud::new(dir.clone(), lab, deployment, store, rate, credentials.is_some()));
+    let Start { rate, uplink: _, resolver, credentials } = start;
+    let cloud = Cloud::new(dir.clone(), lab, deployment, store, rate, resolver, credentials.is_some());
+    let cloud = Arc::new(cloud);
     let watch = cloud.store.watch();
     let kernel = Linux::open(Ledger::open(&dir.path)?)?;
     let mut agent = Agent {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -129,6 +129,10 @@ pub(crate) struct ServeFlags {
     /// With `--uplink host`, have the interfaces of this machine's default routes forward as long as the cloud is served.
     #[arg(long)]
     pub(crate) uplink_forwarding: bool,
+    /// The DNS server, as this machine's own network finds it, that VPCs' resolvers ask for names outside of the cloud.
+    /// Without it they answer SERVFAIL.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) resolver: Option<IpAddr>,
     /// How fast the cloud's clock runs: seconds a second, 0 to 3600.
     #[arg(long, value_name = "RATE", default_value_t = Rate::REAL, allow_hyphen_values = true)]
     pub(crate) clock_rate: Rate,

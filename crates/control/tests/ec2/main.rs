@@ -5,6 +5,7 @@
 mod any_request;
 mod api;
 mod dhcp_options;
+mod dns;
 mod instance;
 mod ipv6;
 mod nat_gateway;

@@ -16,6 +16,7 @@ impl World {
     /// Checks a world that has been read.
     pub(crate) fn check(&self) -> Result<(), LabError> {
         addresses(self)?;
+        resolver(self)?;
         tunnels(self)?;
         for host in self.hosts.values() {
             own_networks(host)?;
@@ -50,6 +51,16 @@ fn addresses(world: &World) -> Result<(), LabError> {
         }
     }
     Ok(())
+}
+
+/// Somebody must be there to be asked.
+fn resolver(world: &World) -> Result<(), LabError> {
+    match &world.internet.resolver {
+        Some(resolver) if world.neighbor(INTERNET, resolver.address).is_none() => {
+            Err(resolver.place.error(WorldFault::NobodysResolver(resolver.address)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A host's own segments must differ, or it could not tell where a neighbor is.

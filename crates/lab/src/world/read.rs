@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     ElasticIp, Guest, Host, HostKind, INTERNET, Interface, Internet, Masquerade, Member, NextHop, POOL6,
-    RESERVED_NAMES, Route, Route6, Segment, Tunnel, TunnelEnd, World,
+    RESERVED_NAMES, Resolver, Route, Route6, Segment, Tunnel, TunnelEnd, World,
 };
 use crate::error::{LabError, Place, WorldFault, Wrong};
 use crate::scalar::{LONGEST_NAME, is_link_name, is_name};
@@ -192,7 +192,7 @@ impl Reader {
 }
 
 fn read_internet(node: &Node) -> Result<(Internet, Place), LabError> {
-    let fields = Fields::of(node, "`internet`", &["pool", "pool6", "elastic_ips"])?;
+    let fields = Fields::of(node, "`internet`", &["pool", "pool6", "elastic_ips", "resolver"])?;
     let pool = fields.required("pool")?.unicast_net()?;
     let pool6 = fields.optional("pool6").map_or(Ok(POOL6), Node::pool6)?;
     let mut elastic_ips: BTreeMap<String, ElasticIp> = BTreeMap::new();
@@ -207,7 +207,9 @@ fn read_internet(node: &Node) -> Result<(Internet, Place), LabError> {
         }
         elastic_ips.insert(key.name.clone(), ElasticIp { address, place: key.place.clone() });
     }
-    Ok((Internet { pool, pool6, elastic_ips }, node.place.clone()))
+    let resolver = fields.optional("resolver");
+    let resolver = resolver.map(|node| Ok(Resolver { address: node.unicast()?, place: node.place.clone() }));
+    Ok((Internet { pool, pool6, elastic_ips, resolver: resolver.transpose()? }, node.place.clone()))
 }
 
 fn read_guest(key: &Key, node: &Node) -> Result<Guest, LabError> {

@@ -30,7 +30,7 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     }
     let lab = Lab::without_world(&dir.name, flags.pool, flags.pool6);
     let uplink = daemon::uplink::wanted(flags, &lab)?;
-    let start = Start { rate: flags.clock_rate, uplink, credentials };
+    let start = Start { rate: flags.clock_rate, uplink, resolver: flags.resolver, credentials };
     let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;
     dir.create()?;
     let gate = super::lab::enter(&dir)?;

@@ -68,9 +68,9 @@ pub(super) enum AgentError {
     #[error(transparent)]
     Relay(#[from] host::relay::RelayError),
     #[error(transparent)]
-    Metadata(#[from] services::metadata::ServeError),
-    #[error("the metadata service cannot listen: {0}")]
-    MetadataAddress(std::io::Error),
+    Serve(#[from] services::ServeError),
+    #[error("a service cannot listen on {0}: {1}")]
+    ServiceAddress(std::net::SocketAddrV4, std::io::Error),
     #[error("there is no link {0} in the fabric")]
     NoPort(String),
     #[error("the uplink: {0}")]
@@ -423,7 +423,9 @@ fn whole_plan(cloud: &Cloud, regions: &[Arc<Region>]) -> Plan {
         });
     }
     let servers = NamespacePlan {
-        addresses: [(SERVICES_LINK.to_owned(), Ipv4Net::from(engine::METADATA).into())].into(),
+        addresses: [engine::METADATA, engine::RESOLVER]
+            .map(|address| (SERVICES_LINK.to_owned(), Ipv4Net::from(address).into()))
+            .into(),
         routes: [Route { via: None, destination: CALLERS.into(), link: Some(SERVICES_LINK.to_owned()) }]
             .into(),
         ..NamespacePlan::default()

@@ -1,7 +1,7 @@
 //! What a daemon's threads share: the store, the lab's declarations, the fabric, and what the cloud looks like now.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -15,7 +15,8 @@ use host::machine;
 use lab::deploy::Deployment;
 use lab::file::Lab;
 use model::{InstanceId, Region};
-use services::metadata::{Caller, Directory};
+use services::dns::Surplus;
+use services::{Caller, Directory};
 
 use super::agent::{Machines, Now};
 use super::rounds::Rounds;
@@ -32,6 +33,10 @@ pub(super) struct Cloud {
     /// What the fabric and the agent wait by.
     pub(super) clock: Arc<Clock>,
     pub(super) rounds: Rounds,
+    /// Who is asked, from this machine, for names that the cloud does not know.
+    pub(super) resolver: Option<IpAddr>,
+    /// The questions to the resolver that were dropped because there were too many.
+    pub(super) surplus: Arc<Surplus>,
     /// Started once its namespace stands, and again where that was made anew.
     fabric: RwLock<Option<Fabric>>,
     /// Where the EC2 API listens, once it does.
@@ -50,6 +55,7 @@ impl Cloud {
         deployment: Deployment,
         store: Arc<Store>,
         rate: Rate,
+        resolver: Option<IpAddr>,
         signed: bool,
     ) -> Cloud {
         let tables = Arc::new(Tables::compile([], &engine::Fabric::default(), 0, 0));
@@ -61,6 +67,8 @@ impl Cloud {
             store,
             clock: Arc::new(Clock::new(rate)),
             rounds: Rounds::default(),
+            resolver,
+            surplus: Arc::default(),
             fabric: RwLock::default(),
             endpoint: OnceLock::new(),
             signed,
@@ -132,6 +140,10 @@ impl Directory for Cloud {
         let key = now.tables.interface_at(engine::service_port(peer)?)?;
         let region = now.regions.iter().find(|region| *region.key() == key.region)?;
         Some(Caller { region: Arc::clone(region), interface: key.interface })
+    }
+
+    fn regions(&self) -> Vec<Arc<Region>> {
+        self.now().regions
     }
 }
 
