@@ -26,7 +26,7 @@ const ADVERTISE: u64 = 600;
 const IMAGINED_GATEWAY: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x03]);
 
 /// Forwards, answers and drops packets, and remembers connections.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     core: Core,
     counters: Counters,

@@ -2,7 +2,8 @@
 //!
 //! A key is (port, the packet as the port's owner sends it). EC2 tracks connections per network interface, so a
 //! packet that leaves port A and arrives at port B is tracked at both: A may receive its answers and B may send them.
-//! Where answers take another way than the questions did, each end is simply looked up on its own.
+//! Each end has its own state and times, by what its owner has seen; they share a record because they mostly see the
+//! same. Where answers take another way than the questions did, each end is simply looked up on its own.
 //!
 //! A record is also where verdicts are kept. An end whose interface does not track the connection (its rules let
 //! everything through both ways) has a key for that, and nothing is let in because of it.
@@ -102,9 +103,6 @@ struct Flow {
     serial: u64,
     /// Who sent the first packet, and who received it.
     ends: [End; 2],
-    state: State,
-    /// When the last packet was forwarded.
-    last: Time,
 }
 
 #[derive(Debug, Clone)]
@@ -113,6 +111,11 @@ struct End {
     /// Whether the key leads to this record: another may have had it first.
     held: bool,
     tracking: Tracking,
+    /// Whether its owner sent the first packet that it saw.
+    begun_here: bool,
+    state: State,
+    /// When it saw the last packet.
+    last: Time,
     cached: Option<Cached>,
 }
 
@@ -154,16 +157,13 @@ impl FlowTable {
     /// connection, one that was closed is none.
     pub(crate) fn find(&self, end: &EndKey, opening: bool, now: Time) -> Option<Place> {
         let place = *self.ends.get(end)?;
-        let flow = &self.flows[place.flow];
-        (flow.ends_at() > now && (!opening || flow.state != State::Closing)).then_some(place)
+        self.end(place).is_known(opening, now).then_some(place)
     }
 
     /// Whether the owner of `end.0` tracks the connection on which it would send `end.1`.
     pub(crate) fn tracks(&self, end: &EndKey, opening: bool, now: Time) -> bool {
-        let Some(place) = self.find(end, opening, now) else { return false };
-        let flow = &self.flows[place.flow];
-        let end = &flow.ends[place.end];
-        end.tracking != Tracking::Untracked && flow.until(end) > now
+        let place = self.find(end, opening, now);
+        place.is_some_and(|place| self.end(place).tracking != Tracking::Untracked)
     }
 
     /// The key at the connection's other end.
@@ -171,20 +171,19 @@ impl FlowTable {
         self.flows[place.flow].ends[1 - place.end].key
     }
 
-    /// The verdict stored for packets sent from this end, as long as both ends know the connection.
+    /// The verdict stored for packets sent from this end, as long as both ends know the connection, and as one that is
+    /// not closed if the packet opens one.
     pub(crate) fn cached(
         &self,
         place: Place,
         generation: u64,
         ethernet: Ethernet,
+        opening: bool,
         now: Time,
     ) -> Option<Cached> {
-        let cached = self.flows[place.flow].ends[place.end].cached?;
+        let cached = self.end(place).cached?;
         let in_force = cached.generation == generation && cached.ethernet == ethernet;
-        let known = |at: Place| {
-            let flow = &self.flows[at.flow];
-            flow.until(&flow.ends[at.end]) > now
-        };
+        let known = |at: Place| self.end(at).is_known(opening, now);
         let receiver = || match self.holds_other_end(place, &cached.receiver) {
             true => Some(Place { end: 1 - place.end, ..place }),
             false => self.ends.get(&cached.receiver).copied(),
@@ -205,29 +204,38 @@ impl FlowTable {
     /// the sender's end is.
     pub(crate) fn commit(&mut self, claim: &Claim, now: Time) -> Place {
         let keys = [claim.sender, claim.receiver];
-        for (key, tracking) in keys.into_iter().zip(claim.tracking) {
-            match self.find(&key, claim.opening, now) {
+        let state = State::first(&claim.sender.1.proto);
+        let begun = |end: usize, held| End {
+            key: keys[end],
+            held,
+            tracking: claim.tracking[end],
+            begun_here: end == 0,
+            state,
+            last: now,
+            cached: None,
+        };
+        for (n, key) in keys.iter().enumerate() {
+            let Some(&place) = self.ends.get(key) else { continue };
+            let ends = &mut self.flows[place.flow].ends;
+            let same_pair = ends[1 - place.end].key == keys[1 - n];
+            let end = &mut ends[place.end];
+            let known = end.is_known(claim.opening, now);
+            if known && (end.tracking != Tracking::Untracked || claim.tracking[n] == Tracking::Untracked) {
                 // What was decided last counts.
-                Some(place) => self.flows[place.flow].ends[place.end].tracking = tracking,
-                None => {
-                    if let Some(&place) = self.ends.get(&key) {
-                        self.forget(place.flow);
-                    }
-                }
+                end.tracking = claim.tracking[n];
+            } else if known || same_pair {
+                *end = begun(n, true);
+            } else {
+                self.release(place);
             }
         }
-        let held = keys.map(|key| !self.ends.contains_key(&key));
+        // Who sends to itself has one end.
+        let is_free = |key| !self.ends.contains_key(key);
+        let held = [is_free(&keys[0]), is_free(&keys[1]) && keys[0] != keys[1]];
         if held.contains(&true) {
-            let state = State::first(&claim.sender.1.proto);
             let serial = self.next_serial;
             self.next_serial += 1;
-            let [sender, receiver] = [0, 1].map(|end| End {
-                key: keys[end],
-                held: held[end],
-                tracking: claim.tracking[end],
-                cached: None,
-            });
-            let flow = Flow { serial, ends: [sender, receiver], state, last: now };
+            let flow = Flow { serial, ends: [0, 1].map(|end| begun(end, held[end])) };
             let deadline = flow.ends_at();
             let flow = self.flows.insert(flow);
             for (end, key) in keys.into_iter().enumerate() {
@@ -250,14 +258,16 @@ impl FlowTable {
         }
     }
 
-    /// A packet was forwarded from this end to `receiver`: moves the connection's state and lifetime on.
+    /// A packet was forwarded from this end to `receiver`: moves the state and lifetime of both on.
     pub(crate) fn touch(&mut self, place: Place, receiver: &EndKey, flags: Option<TcpFlags>, now: Time) {
-        self.flows[place.flow].advance(place.end == 1, flags, now);
+        self.flows[place.flow].ends[place.end].advance(true, flags, now);
         // Questions and answers may travel on different ways; then the receiver's side lives in another record.
-        if !self.holds_other_end(place, receiver)
-            && let Some(&other) = self.ends.get(receiver).filter(|other| other.flow != place.flow)
-        {
-            self.flows[other.flow].advance(other.end == 0, flags, now);
+        let other = match self.holds_other_end(place, receiver) {
+            true => Some(Place { end: 1 - place.end, ..place }),
+            false => self.ends.get(receiver).copied().filter(|other| *other != place),
+        };
+        if let Some(other) = other {
+            self.flows[other.flow].ends[other.end].advance(false, flags, now);
         }
     }
 
@@ -292,10 +302,24 @@ impl FlowTable {
         self.flows.len()
     }
 
+    fn end(&self, place: Place) -> &End {
+        &self.flows[place.flow].ends[place.end]
+    }
+
     /// Whether one record holds this end and `receiver` as its other.
     fn holds_other_end(&self, place: Place, receiver: &EndKey) -> bool {
         let other = &self.flows[place.flow].ends[1 - place.end];
         other.held && other.key == *receiver
+    }
+
+    /// An end lets go of its key: the connection is over for it, while the other end may still know it.
+    fn release(&mut self, place: Place) {
+        let flow = &mut self.flows[place.flow];
+        flow.ends[place.end].held = false;
+        self.ends.remove(&flow.ends[place.end].key);
+        if flow.ends.iter().all(|end| !end.held) {
+            self.flows.remove(place.flow);
+        }
     }
 
     fn forget(&mut self, index: usize) {
@@ -311,7 +335,17 @@ impl FlowTable {
 }
 
 impl Flow {
-    fn advance(&mut self, answer: bool, flags: Option<TcpFlags>, now: Time) {
+    /// When no end that it holds knows the connection any more.
+    fn ends_at(&self) -> Time {
+        let held = self.ends.iter().filter(|end| end.held);
+        held.map(End::until).max().unwrap_or_default()
+    }
+}
+
+impl End {
+    /// The owner has sent a packet, or got one.
+    fn advance(&mut self, by_owner: bool, flags: Option<TcpFlags>, now: Time) {
+        let answer = by_owner != self.begun_here;
         self.state = match (self.state, flags) {
             (_, Some(flags)) if flags.contains(TcpFlags::RST) || flags.contains(TcpFlags::FIN) => {
                 State::Closing
@@ -323,18 +357,17 @@ impl Flow {
         self.last = now;
     }
 
-    /// Until when an end tracks the connection, or a verdict for it is kept.
-    fn until(&self, end: &End) -> Time {
-        self.last.after(match end.tracking {
+    /// Until when it tracks the connection, or a verdict for it is kept.
+    fn until(&self) -> Time {
+        self.last.after(match self.tracking {
             Tracking::Untracked => self.state.idle(&IdleTimeouts::DEFAULT).min(UNTRACKED),
             Tracking::Idle(timeouts) => self.state.idle(&timeouts),
         })
     }
 
-    /// When neither end knows the connection any more.
-    fn ends_at(&self) -> Time {
-        let [first, second] = &self.ends;
-        self.until(first).max(self.until(second))
+    /// Whether a packet that opens a connection, or one that does not, belongs to this.
+    fn is_known(&self, opening: bool, now: Time) -> bool {
+        self.until() > now && !(opening && self.state == State::Closing)
     }
 }
 
@@ -370,6 +403,7 @@ mod tests {
 
     use super::*;
 
+    const SHORT: IdleTimeouts = IdleTimeouts { tcp_established: 60, udp_stream: 60, udp: 30 };
     const TRACKED: Tracking = Tracking::Idle(IdleTimeouts::DEFAULT);
     const SYN: Option<TcpFlags> = Some(TcpFlags::SYN);
     const RST: Option<TcpFlags> = Some(TcpFlags::RST);
@@ -453,7 +487,7 @@ mod tests {
         let third = table.find(&c, false, Time(0)).unwrap();
         assert_eq!(table.other_end(third), a, "who asks is known all the same");
         table.remember(place, verdict(c));
-        assert!(table.cached(place, 1, verdict(c).ethernet, Time(0)).is_some());
+        assert!(table.cached(place, 1, verdict(c).ethernet, false, Time(0)).is_some());
         // Packets to c keep its record alive, packets from c that of a.
         table.touch(place, &c, SYN, Time(0).after(100));
         table.expire(Time(0).after(130));
@@ -463,7 +497,7 @@ mod tests {
         table.forget_ports(&BTreeSet::from([PortId(3)]));
         assert_eq!((table.len(), table.find(&a, false, Time(0))), (1, Some(first)));
         assert!(
-            table.cached(first, 1, verdict(c).ethernet, Time(0)).is_none(),
+            table.cached(first, 1, verdict(c).ethernet, false, Time(0)).is_none(),
             "nobody tracks it there any more"
         );
         check(&table);
@@ -475,7 +509,7 @@ mod tests {
         let a = end(1, 80, 80);
         let place = table.commit(&claim(a, a), Time(0));
         table.remember(place, verdict(a));
-        assert!(table.cached(place, 1, verdict(a).ethernet, Time(0)).is_some());
+        assert!(table.cached(place, 1, verdict(a).ethernet, false, Time(0)).is_some());
         table.touch(place, &a, RST, Time(0));
         check(&table);
         table.commit(&claim(a, a), Time(0));
@@ -493,10 +527,14 @@ mod tests {
         table.touch(place, &b, RST, Time(0));
         assert_eq!((table.find(&a, true, Time(0)), table.find(&b, true, Time(0))), (None, None));
         assert!(table.find(&a, false, Time(0)).is_some() && table.find(&c, true, Time(0)).is_some());
-        // The record of c is not closed: only the other goes.
+        // That of c is not closed, and b knows nothing of what begins.
         let place = table.commit(&claim(a, c), Time(0));
         check(&table);
-        assert_eq!((table.len(), table.other_end(place), table.find(&b, false, Time(0))), (2, c, None));
+        assert_eq!((table.len(), table.other_end(place), table.find(&b, true, Time(0))), (3, c, None));
+        assert!(table.find(&b, false, Time(0)).is_some());
+        let place = table.commit(&claim(b, a), Time(0));
+        assert_eq!((table.len(), table.other_end(place)), (3, a), "nothing holds the first record any more");
+        check(&table);
     }
 
     #[test]
@@ -516,13 +554,13 @@ mod tests {
         let (a, b) = (end(1, 5, 80), end(2, 80, 5));
         let place = table.commit(&claim(a, b), Time(0));
         let Cached { ethernet, .. } = verdict(b);
-        assert!(table.cached(place, 1, ethernet, Time(0)).is_none());
+        assert!(table.cached(place, 1, ethernet, false, Time(0)).is_none());
         table.remember(place, verdict(b));
-        assert!(table.cached(place, 1, ethernet, Time(0)).is_some());
-        assert!(table.cached(place, 2, ethernet, Time(0)).is_none());
-        assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }, Time(0)).is_none());
+        assert!(table.cached(place, 1, ethernet, false, Time(0)).is_some());
+        assert!(table.cached(place, 2, ethernet, false, Time(0)).is_none());
+        assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }, false, Time(0)).is_none());
         let back = table.find(&b, false, Time(0)).unwrap();
-        assert!(table.cached(back, 1, ethernet, Time(0)).is_none(), "the answers have their own");
+        assert!(table.cached(back, 1, ethernet, false, Time(0)).is_none(), "the answers have their own");
     }
 
     #[test]
@@ -533,8 +571,8 @@ mod tests {
         let place = table.commit(&half, Time(0));
         table.remember(place, verdict(b));
         assert!(table.tracks(&a, false, Time(0)) && !table.tracks(&b, false, Time(0)));
-        assert!(table.cached(place, 1, verdict(b).ethernet, Time(0).after(59)).is_some());
-        assert!(table.cached(place, 1, verdict(b).ethernet, Time(0).after(60)).is_none());
+        assert!(table.cached(place, 1, verdict(b).ethernet, false, Time(0).after(59)).is_some());
+        assert!(table.cached(place, 1, verdict(b).ethernet, false, Time(0).after(60)).is_none());
         assert!(table.tracks(&a, false, Time(0).after(119)) && !table.tracks(&a, false, Time(0).after(120)));
         // The rules are asked anew, and what they say now counts.
         table.commit(&claim(a, b), Time(0));
@@ -558,6 +596,35 @@ mod tests {
         check(&table);
     }
 
+    #[test]
+    fn an_end_that_begins_to_track_or_to_know_again_begins_anew() {
+        let udp = |(port, key): EndKey| {
+            let proto = match key.proto {
+                FlowProto::Tcp { src, dst } => FlowProto::Udp { src, dst },
+                other => other,
+            };
+            (port, FlowKey { proto, ..key })
+        };
+        let (a, b) = (udp(end(1, 5, 80)), udp(end(2, 80, 5)));
+        let both = |tracking| Claim { sender: a, receiver: b, opening: false, tracking };
+        let answer = Claim { sender: b, receiver: a, ..both([TRACKED; 2]) };
+        for first in [[Tracking::Untracked, TRACKED], [Tracking::Idle(SHORT), TRACKED]] {
+            let mut table = FlowTable::new(10, 1);
+            let place = table.commit(&both(first), Time(0));
+            table.touch(place, &b, None, Time(0));
+            let back = table.find(&b, false, Time(0)).unwrap();
+            table.touch(back, &a, None, Time(0));
+            // One of them has seen both ways, and knows it; the other begins.
+            let then = Time(0).after(60);
+            let place = table.commit(&answer, then);
+            table.touch(place, &a, None, then);
+            assert!(table.tracks(&a, false, then.after(29)) && !table.tracks(&a, false, then.after(30)));
+            assert!(table.tracks(&b, false, then.after(179)));
+            assert_eq!(table.len(), 1);
+            check(&table);
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
@@ -576,7 +643,7 @@ mod tests {
                         let place = table.commit(&claim, now);
                         table.remember(place, verdict(claim.receiver));
                         table.touch(place, &claim.receiver, flags, now);
-                        prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet, now).is_some());
+                        prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet, false, now).is_some());
                     }
                     5 if pause > 140 => table.forget_ports(&BTreeSet::from([keys[a].0])),
                     _ => {

@@ -16,7 +16,7 @@ use crate::trace::{Step, Trace};
 use crate::verdict::{DropReason, Ethernet, Forward, Verdict};
 
 /// Tables, connections, sessions, fragments.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Core {
     pub(super) tables: Arc<Tables>,
     pub(super) flows: FlowTable,
@@ -136,8 +136,9 @@ impl Core {
         if trace.is_kept() || packet.is_icmp_error() {
             return None;
         }
-        let place = self.flows.find(&(port, packet.flow_key()), pipeline::opens(packet), now)?;
-        let cached = self.flows.cached(place, self.tables.generation, Ethernet::of(packet), now)?;
+        let opening = pipeline::opens(packet);
+        let place = self.flows.find(&(port, packet.flow_key()), opening, now)?;
+        let cached = self.flows.cached(place, self.tables.generation, Ethernet::of(packet), opening, now)?;
         let rewrite = &cached.forward.rewrite;
         let holds = packet.ttl() > rewrite.hops
             && packet.mtu_len(&frame.offload) <= usize::from(cached.forward.path_mtu(packet))

@@ -67,7 +67,7 @@ impl<T: Trace> Walk<'_, T> {
         let way_out = tables.table_of(tables.subnet_of(receiver)).lookup(hop.key.src);
         if let (IpAddr::V6(_), Some((_, Target::EgressOnlyInternetGateway(gateway)))) = (private, way_out) {
             self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });
-            self.answers(&hop)?;
+            self.answers(receiver, &hop)?;
             return self.deliver(None, owner, hop);
         }
         let vpc = tables.vpc_of(receiver);
@@ -89,10 +89,11 @@ impl<T: Trace> Walk<'_, T> {
     }
 
     /// Whether the packet belongs to a connection that has left by the port that it came from, or is an error about
-    /// one.
-    fn answers(&self, hop: &Hop) -> Result<(), DropReason> {
+    /// one. The interface tracks whatever it sends by this gateway.
+    fn answers(&self, receiver: &Interface, hop: &Hop) -> Result<(), DropReason> {
         let key = hop.quoted.map_or(hop.key, |quoted| quoted.reversed());
-        let known = self.view.flows.find(&(self.port, key), self.opening, self.view.now);
-        known.map(drop).ok_or(DropReason::EgressOnly)
+        let tracks = |port, key| self.view.flows.tracks(&(port, key), self.opening, self.view.now);
+        let by_owner = receiver.port.is_some_and(|port| tracks(port, key.reversed()));
+        (by_owner || tracks(self.port, key)).then_some(()).ok_or(DropReason::EgressOnly)
     }
 }
