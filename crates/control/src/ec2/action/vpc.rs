@@ -115,6 +115,8 @@ const POOL: &str = "Amazon";
 
 const FILTERS: &Names = &[
     ("cidr", "cidrBlock"),
+    // Not documented, but asked for by Ansible.
+    ("cidr-block", "cidrBlock"),
     ("cidr-block-association.association-id", "cidrBlockAssociationSet.associationId"),
     ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
     ("cidr-block-association.state", "cidrBlockAssociationSet.cidrBlockState.state"),
