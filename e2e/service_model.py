@@ -7,15 +7,13 @@ import functools
 import gzip
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 
 import botocore.loaders
 import botocore.model
 import botocore.session
-import pytest
+import pypi
 from conftest import ROOT
 
 VERSION = "1.44.5"
@@ -30,13 +28,7 @@ def data():
     """The directory with the model's files, as botocore's loader looks for them."""
     if not (KEPT / API).exists():
         with tempfile.TemporaryDirectory() as directory:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
-            fetched = subprocess.run(
-                [*command, f"botocore=={VERSION}"], capture_output=True, text=True, timeout=120
-            )
-            if fetched.returncode != 0:
-                pytest.skip(f"botocore {VERSION} cannot be had from PyPI: {fetched.stderr.strip()[-200:]}")
-            unpack(next(pathlib.Path(directory).glob("*.whl")))
+            unpack(pypi.download(f"botocore=={VERSION}", pathlib.Path(directory)))
     return KEPT
 
 
