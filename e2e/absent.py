@@ -31,7 +31,6 @@ ABSENT = {
         Placement.Affinity Placement.GroupId Placement.HostId Placement.HostResourceGroupArn
         Placement.PartitionNumber Placement.SpreadDomain
     """,
-    "Routes cannot lead there": "Route.NatGatewayId Route.VpcPeeringConnectionId",
     "Peering ends in the same account, and a rule names a group of its own VPC": """
         ReferencedSecurityGroup.PeeringStatus ReferencedSecurityGroup.VpcPeeringConnectionId
         UserIdGroupPair.GroupName UserIdGroupPair.PeeringStatus UserIdGroupPair.VpcId

@@ -165,6 +165,8 @@ def instances(tour, vpc):
         tour.DescribeInstanceAttribute(InstanceId=vpc.instance, Attribute=attribute)
     tour.ModifyInstanceMetadataOptions(InstanceId=vpc.instance, HttpTokens="required")
     tour.ModifyInstanceAttribute(InstanceId=vpc.instance, Groups=[vpc.group])
+    tour.ResetInstanceAttribute(InstanceId=vpc.instance, Attribute="sourceDestCheck")
+    tour.GetConsoleOutput(InstanceId=vpc.instance)
     tour.RebootInstances(**one)
     tour.StopInstances(**one)
     tour.wait("instance_stopped", **one)
@@ -229,6 +231,9 @@ def rules(tour, vpc):
         tour.DescribeSecurityGroups()
         tour.DescribeSecurityGroupRules(Filters=[{"Name": "group-id", "Values": [vpc.group]}])
         tour.GetManagedPrefixListAssociations(PrefixListId=vpc.prefixes)
+        rule = {"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "CidrIpv4": "192.0.2.0/24"}
+        changed = {"SecurityGroupRuleId": first, "SecurityGroupRule": rule}
+        tour.ModifySecurityGroupRules(**group, SecurityGroupRules=[changed])
         revoke(**group, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"] for rule in made])
 
     acl = tour.CreateNetworkAcl(VpcId=vpc.id, TagSpecifications=tags("network-acl"))["NetworkAcl"]["NetworkAclId"]
@@ -256,6 +261,10 @@ def gateways(tour, vpc):
     asked = {"SubnetId": vpc.subnet, "ClientToken": "tour", "TagSpecifications": tags("natgateway")}
     nat = {"NatGatewayId": tour.CreateNatGateway(**asked, AllocationId=one)["NatGateway"]["NatGatewayId"]}
     tour.wait("nat_gateway_available", NatGatewayIds=[nat["NatGatewayId"]])
+    route = {"RouteTableId": vpc.table, "DestinationCidrBlock": "198.51.100.0/24"}
+    tour.CreateRoute(**route, **nat)
+    tour.DescribeRouteTables()
+    tour.DeleteRoute(**route)
     made = tour.AssociateNatGatewayAddress(**nat, AllocationIds=[two])["NatGatewayAddresses"]
     second = next(address for address in made if address["AllocationId"] == two)
     tour.DescribeNatGateways()
@@ -311,6 +320,13 @@ def lists(tour, vpc):
     tour.DescribePrefixLists()
     tour.DeleteManagedPrefixList(**offices)
 
+    servers = [{"Key": "domain-name-servers", "Values": ["192.0.2.53"]}, {"Key": "domain-name", "Values": ["lab.example"]}]
+    made = tour.CreateDhcpOptions(DhcpConfigurations=servers, TagSpecifications=tags("dhcp-options"))["DhcpOptions"]
+    tour.AssociateDhcpOptions(DhcpOptionsId=made["DhcpOptionsId"], VpcId=vpc.id)
+    tour.DescribeDhcpOptions()
+    tour.AssociateDhcpOptions(DhcpOptionsId="default", VpcId=vpc.id)
+    tour.DeleteDhcpOptions(DhcpOptionsId=made["DhcpOptionsId"])
+
 
 def neighbours(tour, vpc):
     other = tour.CreateVpc(CidrBlock="10.70.0.0/16")["Vpc"]["VpcId"]
@@ -322,6 +338,13 @@ def neighbours(tour, vpc):
         tour.wait("vpc_peering_connection_exists", VpcPeeringConnectionIds=list(peering.values()))
         decide(**peering)
         tour.DescribeVpcPeeringConnections()
+        if decide == tour.AcceptVpcPeeringConnection:
+            route = {"RouteTableId": vpc.table, "DestinationCidrBlock": "10.70.0.0/16"}
+            tour.CreateRoute(**route, **peering)
+            tour.DescribeRouteTables()
+            tour.DeleteRoute(**route)
+            tour.DescribeSecurityGroupReferences(GroupId=[vpc.group])
+            tour.DescribeStaleSecurityGroups(VpcId=vpc.id)
         if decide == tour.AcceptVpcPeeringConnection:
             tour.DeleteVpcPeeringConnection(**peering)
     tour.DeleteVpc(VpcId=other)
@@ -336,6 +359,7 @@ def places(tour):
     tour.DescribeAvailabilityZones()
     tour.DescribeImages()
     tour.DescribeInstanceTypes()
+    tour.DescribeInstanceTypeOfferings()
     tour.DescribeRegions()
 
 
