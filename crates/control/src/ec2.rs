@@ -54,6 +54,8 @@ pub struct Settings {
     pub pool6: Option<Ipv6Net>,
     /// What instances can run.
     pub images: Vec<Image>,
+    /// Whose account and region requests are for that do not say: all without credentials.
+    pub home: RegionKey,
     /// By whom requests must be signed; without them, they need not be.
     pub credentials: Option<Credentials>,
     /// Who knows what instances have written on their consoles; without, none has written anything.
@@ -114,7 +116,7 @@ impl Api {
         let version = parameters.take("Version");
         let service = if version.as_deref() == Some(sts::VERSION) { "sts" } else { "ec2" };
         let credentials = self.settings.credentials.as_ref();
-        let key = match caller::identify(request, credentials, service, time::now()) {
+        let key = match caller::identify(request, credentials, &self.settings.home, service, time::now()) {
             Err(refusal) if service == "sts" => return Ok(sts::refused(&refusal, id)?),
             identified => identified?,
         };

@@ -107,8 +107,6 @@ impl Maker<'_> {
             self.done.physical.get(logical).ok_or_else(unknown)
         };
         match target {
-            Target::AccountId => Ok(self.lab.region.account.to_string()),
-            Target::Region => Ok(self.lab.region.region.to_string()),
             Target::Reference(logical) => Ok(physical(logical)?.reference()),
             Target::Attribute(logical, attribute) => {
                 physical(logical)?.attribute(self.cloud.region(), attribute).ok_or_else(|| {

@@ -116,6 +116,9 @@ pub enum Wrong {
         /// The keys.
         keys: &'static [&'static str],
     },
+    /// Any of these, without values that are not to be shown.
+    #[error("{0}")]
+    Masked(String),
     /// Something in the declarations of the world.
     #[error(transparent)]
     World(#[from] WorldFault),
@@ -323,12 +326,69 @@ pub enum TemplateFault {
         why: &'static str,
     },
     /// A function that we do not have.
-    #[error(
-        "the function `{function}` is not supported (supported: Ref, Fn::GetAtt, Fn::Sub, Fn::Base64, Fn::Select, Fn::Cidr)"
-    )]
+    #[error("the function `{function}` is not supported (supported: {})", crate::template::function::FUNCTIONS.join(", "))]
     Function {
         /// As written.
         function: String,
+    },
+    /// A function that no condition has.
+    #[error(
+        "the function `{function}` is not supported in a condition (supported: Condition, Fn::And, Fn::Equals, Fn::Not, Fn::Or)"
+    )]
+    ConditionFunction {
+        /// As written.
+        function: String,
+    },
+    /// Something in the place of a condition.
+    #[error("a condition is one of Condition, Fn::And, Fn::Equals, Fn::Not, Fn::Or")]
+    NotACondition,
+    /// A condition that the template does not declare.
+    #[error("no condition is called `{0}`")]
+    UnknownCondition(String),
+    /// Conditions that wait for each other.
+    #[error("the conditions depend on each other in a circle: {}", .0.join(" -> "))]
+    ConditionCycle(Vec<String>),
+    /// A resource where only what is known beforehand can stand.
+    #[error("`{0}` is a resource: only parameters, mappings and pseudo parameters can be used here")]
+    NotConstant(String),
+    /// A key that a mapping does not have.
+    #[error("there is no `{key}` in {of}")]
+    NotMapped {
+        /// The key.
+        key: String,
+        /// In what.
+        of: String,
+    },
+    /// A parameter's type that we do not have.
+    #[error(
+        "type `{kind}` of parameter `{name}` is not supported (supported: String, Number, List<Number>, CommaDelimitedList, \
+         and AWS::EC2::AvailabilityZone::Name, Image::Id, Instance::Id, KeyPair::KeyName, SecurityGroup::GroupName, \
+         SecurityGroup::Id, Subnet::Id, VPC::Id, also as a List<…>)"
+    )]
+    ParameterType {
+        /// The parameter.
+        name: String,
+        /// As written.
+        kind: String,
+    },
+    /// A parameter without any value.
+    #[error("parameter `{0}` has no default, and no value was given")]
+    ParameterMissing(String),
+    /// A value that the parameter does not take.
+    #[error("parameter `{name}`: {why}")]
+    ParameterValue {
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A value for no parameter.
+    #[error("no parameter is called `{name}` (there are: {})", .known.join(", "))]
+    UnknownParameter {
+        /// The name.
+        name: String,
+        /// All names.
+        known: Vec<String>,
     },
     /// A function's argument that it does not take.
     #[error("{function} takes {expected}")]
@@ -339,8 +399,17 @@ pub enum TemplateFault {
         expected: &'static str,
     },
     /// A pseudo parameter that we do not have.
-    #[error("the pseudo parameter `{0}` is not supported (supported: AWS::AccountId, AWS::Region)")]
+    #[error(
+        "the pseudo parameter `{0}` is not supported (supported: AWS::AccountId, AWS::NoValue, AWS::Partition, AWS::Region, \
+         AWS::StackId, AWS::StackName, AWS::URLSuffix)"
+    )]
     PseudoParameter(String),
+    /// A `Ref` to nothing.
+    #[error("no resource or parameter is called `{0}`")]
+    UnknownName(String),
+    /// A reference to a resource whose condition does not hold.
+    #[error("`{0}` is not made: its condition does not hold")]
+    NotMade(String),
     /// A reference to no resource.
     #[error("no resource is called `{0}`")]
     UnknownResource(String),

@@ -9,7 +9,7 @@ use model::{AccountId, ImageId, RegionKey, RegionName};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault, Wrong};
 use crate::scalar::{LONGEST_NAME, is_name};
-use crate::template::{ResourceType, Template};
+use crate::template::{ResourceType, Setting, Template};
 use crate::world::{Member, World};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -23,7 +23,7 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 const DEFAULT_REGION: &str = "eu-west-1";
 
 const LAB: &[&str] = &["name", "cloud", "internet", "images", "guests", "sites", "tunnels"];
-const CLOUD: &[&str] = &["account", "region", "template"];
+const CLOUD: &[&str] = &["account", "region", "template", "parameters"];
 const IMAGE: &[&str] = &["files"];
 
 /// A lab file that has been read, together with its template. What it says holds together as far as that can
@@ -55,10 +55,18 @@ impl Lab {
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn load(path: &Path) -> Result<Self, LabError> {
+        Self::load_as(path, None)
+    }
+
+    /// The same, for a lab that is to be called otherwise than the file says.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_as(path: &Path, name: Option<&str>) -> Result<Self, LabError> {
         let file = Arc::from(path.to_string_lossy());
         let root = Node::parse(&file, &read_file(&file, path, &Place::whole(&file))?)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        Self::read(&root, directory)
+        Self::read(&root, directory, name)
     }
 
     /// A cloud with nothing in it and nothing around it, in the default account and region: all else comes by the
@@ -78,7 +86,7 @@ impl Lab {
         }
     }
 
-    fn read(root: &Node, directory: &Path) -> Result<Self, LabError> {
+    fn read(root: &Node, directory: &Path, other_name: Option<&str>) -> Result<Self, LabError> {
         let fields = Fields::of(root, "the lab file", LAB)?;
         let name = fields.required("name")?;
         if !is_lab_name(name.text("`name`")?) {
@@ -92,10 +100,16 @@ impl Lab {
             let id = key.as_node().value("an image id such as ami-0123456789abcdef0")?;
             images.insert(id, Image::read(node)?);
         }
+        let name = other_name.unwrap_or(name.text("`name`")?).to_owned();
+        let region = read_region(&cloud)?;
+        let mut setting = Setting::new(region.clone(), &name);
+        for (key, node) in cloud.entries("parameters")? {
+            setting.parameters.insert(key.name.clone(), node.text("a parameter's value")?.to_owned());
+        }
         let lab = Self {
-            name: name.text("`name`")?.to_owned(),
-            region: read_region(&cloud)?,
-            template: read_template(cloud.required("template")?, directory)?,
+            name,
+            region,
+            template: read_template(cloud.required("template")?, directory, &setting)?,
             images,
             world: World::read(&fields)?,
         };
@@ -192,13 +206,13 @@ fn read_region(cloud: &Fields<'_>) -> Result<RegionKey, LabError> {
 }
 
 /// A template of its own file, or inline.
-fn read_template(node: &Node, directory: &Path) -> Result<Template, LabError> {
+fn read_template(node: &Node, directory: &Path, setting: &Setting) -> Result<Template, LabError> {
     if matches!(node.kind, Kind::Map(_)) {
-        return Template::read(node);
+        return Template::read(node, setting);
     }
     let path = directory.join(node.text("`template`")?);
     let file = Arc::from(path.to_string_lossy());
-    Template::read(&Node::parse(&file, &read_file(&file, &path, &node.place)?)?)
+    Template::read(&Node::parse(&file, &read_file(&file, &path, &node.place)?)?, setting)
 }
 
 /// Reads a file that `place` asks for.

@@ -134,11 +134,7 @@ pub(crate) fn run(flags: &DaemonFlags) -> Outcome {
     let credentials = credentials.transpose()?;
     let listener = first_free(flags.listen).map_err(Failure::file(&dir.path));
     let start = Start { rate: flags.clock_rate, uplink: None, resolver: None, credentials };
-    live(dir, lock, listener?, start, LAST_WORDS, |dir| {
-        let mut lab = Lab::load(&flags.file)?;
-        lab.name.clone_from(&dir.name);
-        Ok(lab)
-    })
+    live(dir, lock, listener?, start, LAST_WORDS, |dir| Ok(Lab::load_as(&flags.file, Some(&dir.name))?))
 }
 
 /// Runs the daemon of a cloud that has no world around it, in the foreground.
@@ -343,6 +339,7 @@ fn settings(cloud: &Arc<Cloud>, credentials: Option<Credentials>) -> Settings {
         pool: Some(lab.world.internet.pool),
         pool6: Some(lab.world.internet.pool6),
         images: images.collect(),
+        home: lab.region.clone(),
         credentials,
         consoles: Some(Arc::<Cloud>::clone(cloud)),
     }

@@ -1,30 +1,29 @@
 //! Who asks, and of which region.
 
-use model::{AccountId, RegionKey, RegionName};
+use model::{RegionKey, RegionName};
 
 use super::credentials::Credentials;
 use super::http::HttpRequest;
 use super::sigv4::{self, Refusal, Scope};
 
-/// The account of everybody, as long as there are no credentials to tell accounts by, and of keys without another.
+/// The account of keys without another.
 pub(super) const ACCOUNT: &str = "000000000000";
-/// The region of requests without a signature.
-const DEFAULT_REGION: &str = "eu-west-1";
-
 /// The account and region that a request to a service ("ec2") is for, at `now` in seconds since 1970: the account is
 /// that of the access key, the region is in the scope of the signature (IAM User Guide, "Elements of an AWS API request
-/// signature"). Without credentials the signature itself is not looked at.
+/// signature"). Without credentials the signature itself is not looked at: everybody is the owner of `home`, which is also
+/// the region of requests without a signature.
 ///
 /// # Errors
 /// The request is not signed as it must be.
 pub(super) fn identify(
     request: &HttpRequest,
     credentials: Option<&Credentials>,
+    home: &RegionKey,
     service: &str,
     now: u64,
 ) -> Result<RegionKey, Refusal> {
     let (account, region) = match credentials {
-        None => (AccountId(ACCOUNT.to_owned()), unverified(request)?),
+        None => (home.account.clone(), unverified(request)?.unwrap_or_else(|| home.region.0.clone())),
         Some(credentials) => {
             let (key, scope) = sigv4::verify(request, credentials, service, now)?;
             (key.account.clone(), scope.region)
@@ -33,17 +32,17 @@ pub(super) fn identify(
     Ok(RegionKey { account, region: RegionName(region) })
 }
 
-/// The region that a signature claims to be for. The credential is in the Authorization header or, of a presigned
+/// The region that a signature claims to be for, if there is one. The credential is in the Authorization header or, of a presigned
 /// request, in the query.
-fn unverified(request: &HttpRequest) -> Result<String, Refusal> {
+fn unverified(request: &HttpRequest) -> Result<Option<String>, Refusal> {
     let presigned = || {
         let mut parameters = form_urlencoded::parse(request.query.as_bytes());
         parameters.find(|(name, _)| name == "X-Amz-Credential").map(|(_, value)| value.into_owned())
     };
     let authorization = request.header("authorization").and_then(credential);
     match authorization.map(str::to_owned).or_else(presigned) {
-        None => Ok(DEFAULT_REGION.to_owned()),
-        Some(credential) => Ok(Scope::parse(&credential)?.region),
+        None => Ok(None),
+        Some(credential) => Ok(Some(Scope::parse(&credential)?.region)),
     }
 }
 
@@ -55,6 +54,7 @@ fn credential(authorization: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::AccountId;
 
     fn of(authorization: Option<&str>, query: &str) -> Option<String> {
         let headers = authorization.map(|value| ("Authorization".to_owned(), value.to_owned()));
@@ -65,7 +65,11 @@ mod tests {
             headers: headers.into_iter().collect(),
             body: Vec::new(),
         };
-        identify(&request, None, "ec2", 0).ok().map(|key| key.region.0)
+        let account = AccountId("123456789012".to_owned());
+        let home = RegionKey { account, region: RegionName("eu-west-1".to_owned()) };
+        let key = identify(&request, None, &home, "ec2", 0).ok()?;
+        assert_eq!(key.account, home.account);
+        Some(key.region.0)
     }
 
     #[test]

@@ -118,6 +118,12 @@ pub enum Damage {
         /// What is wrong with it.
         source: Arc<serde_json::Error>,
     },
+    /// A document that is kept with a region cannot be read.
+    #[error("a document cannot be read: {source}")]
+    Document {
+        /// What is wrong with it.
+        source: Arc<serde_json::Error>,
+    },
     /// A change that was made once is refused when it is made again.
     #[error("entry {entry} of the log does not follow from what is before it: {fault}")]
     Refused {

@@ -19,8 +19,8 @@ use super::transaction::{ClientToken, Done};
 /// "RWal" in ASCII, in the file's header: tells our files from those of others.
 const APPLICATION_ID: i64 = 0x5257_616c;
 
-/// The schema below. Older ones are to be converted when there are any.
-const SCHEMA_VERSION: i64 = 1;
+/// The schema below.
+const SCHEMA_VERSION: i64 = 2;
 
 /// A region's state is its snapshot and then the log's entries in order. `generation` is the region's after the
 /// entry, and `applied` what came of the changes: they must come out the same again.
@@ -38,6 +38,14 @@ const SCHEMA: &str = "
         PRIMARY KEY (account, region, action, token)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_expires ON token (expires);
+";
+
+/// What version 2 has beside version 1.
+const DOCUMENTS: &str = "
+    CREATE TABLE document (
+        account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL,
+        PRIMARY KEY (account, region, name)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// How long to wait for a person who has the file open and writes.
@@ -190,6 +198,31 @@ impl StateFile {
         self.execute(sql, params![key.account.0, key.region.0, action, token, parameters, answer, expires])
     }
 
+    /// What is kept with a region under a name.
+    pub(super) fn document(&self, key: &RegionKey, name: &str) -> Result<Option<Value>, StoreError> {
+        let sql = "SELECT content FROM document WHERE account = ? AND region = ? AND name = ?";
+        let of = params![key.account.0, key.region.0, name];
+        let found = self.connection.query_row(sql, of, |row| row.get::<_, String>(0)).optional();
+        let found = found.map_err(|error| self.failed(error))?;
+        let content = found.map(|text| serde_json::from_str(&text)).transpose();
+        content.map_err(|error| self.corrupt(Damage::Document { source: Arc::new(error) }))
+    }
+
+    /// Keeps something with a region under a name, or nothing any more.
+    pub(super) fn put_document(
+        &self,
+        key: &RegionKey,
+        name: &str,
+        content: Option<&Value>,
+    ) -> Result<(), StoreError> {
+        let Some(content) = content else {
+            let sql = "DELETE FROM document WHERE account = ? AND region = ? AND name = ?";
+            return self.execute(sql, params![key.account.0, key.region.0, name]);
+        };
+        let sql = "INSERT OR REPLACE INTO document (account, region, name, content) VALUES (?, ?, ?, ?)";
+        self.execute(sql, params![key.account.0, key.region.0, name, json(content)?])
+    }
+
     /// Puts snapshots in the place of the whole log, so they must be of all regions that are in it; forgets
     /// answers that are not kept any longer.
     pub(super) fn fold<'a>(
@@ -222,8 +255,13 @@ impl StateFile {
             (0, 0) if tables == 0 => {
                 // Before there is a write-ahead log, so that a log cut short never takes the schema with it.
                 self.run(&format!(
-                    "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+                    "BEGIN IMMEDIATE; {SCHEMA} {DOCUMENTS} PRAGMA application_id = {APPLICATION_ID};
                      PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+                ))?;
+            }
+            (APPLICATION_ID, 1) => {
+                self.run(&format!(
+                    "BEGIN IMMEDIATE; {DOCUMENTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
                 ))?;
             }
             (APPLICATION_ID, SCHEMA_VERSION) => {}

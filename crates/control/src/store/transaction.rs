@@ -1,5 +1,7 @@
 //! What one request does to a region.
 
+use std::collections::BTreeMap;
+
 use model::{Applied, Change, Fault, Region, RegionKey};
 use serde_json::Value;
 
@@ -39,6 +41,8 @@ pub(super) struct Done {
     pub(super) applied: Vec<Applied>,
     /// The answer to be remembered.
     pub(super) answer: Option<(ClientToken, Value)>,
+    /// What is to be kept with the region, by name; none is to be kept no longer.
+    pub(super) documents: BTreeMap<String, Option<Value>>,
 }
 
 impl<'a> Transaction<'a> {
@@ -70,6 +74,28 @@ impl<'a> Transaction<'a> {
         self.done.changes.push(change);
         self.done.applied.push(applied.clone());
         Ok(applied)
+    }
+
+    /// When it is, in seconds since 1970, for what the changes say of it.
+    pub fn time(&self) -> u64 {
+        u64::try_from(self.now).unwrap_or_default()
+    }
+
+    /// What was kept with the region under this name, by this transaction or one before it.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn document(&self, name: &str) -> Result<Option<Value>, StoreError> {
+        match self.done.documents.get(name) {
+            Some(own) => Ok(own.clone()),
+            None => self.file.document(self.key(), name),
+        }
+    }
+
+    /// Keeps a document with the region under this name, in the place of the one before, or none any more. It is on
+    /// disk when the changes are, or neither is.
+    pub fn keep(&mut self, name: &str, document: Option<Value>) {
+        self.done.documents.insert(name.to_owned(), document);
     }
 
     /// What the token was answered before; inside, None if it came with other parameters.

@@ -153,6 +153,10 @@ impl Writer {
             let expires = now.saturating_add_unsigned(self.options.tokens_last.as_secs());
             self.file.put_answer(working.region.key(), token, answer, expires)?;
         }
+        for (name, document) in &done.documents {
+            self.file.begin()?;
+            self.file.put_document(working.region.key(), name, document.as_ref())?;
+        }
         if !done.changes.is_empty() {
             self.file.begin()?;
             if working.new && working.entries == 0 {

@@ -58,6 +58,10 @@ impl Endpoint {
             pool: Some("203.0.113.0/29".parse().unwrap()),
             pool6: Some("2001:db8::/54".parse().unwrap()),
             images: vec![image],
+            home: RegionKey {
+                account: AccountId("000000000000".into()),
+                region: RegionName("eu-west-1".into()),
+            },
             credentials,
             consoles: Some(Arc::new(Machines)),
         };

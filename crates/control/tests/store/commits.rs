@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use control::store::{CommitError, Options, Store, Woken};
-use model::{AccountId, Change, RegionKey};
+use model::{AccountId, Change, Fault, RegionKey};
 use tempfile::tempdir;
 
 use crate::cloud::{key, names, open, options, pair, pair_once, pairs, table, token, vpc};
@@ -220,4 +220,40 @@ pub(crate) fn copied(dir: &std::path::Path) -> tempfile::TempDir {
         std::fs::copy(dir.join(file), copy.path().join(file)).unwrap();
     }
     copy
+}
+
+#[test]
+fn a_document_is_kept_with_its_changes_or_not_at_all() {
+    let dir = tempdir().unwrap();
+    let read = |store: &Store| {
+        let read = store.commit(&key(), |transaction| transaction.document("stack/web"));
+        read.unwrap()
+    };
+    {
+        let store = open(dir.path());
+        let vpc = vpc(&store);
+        assert_eq!(read(&store), None);
+        let kept = store.commit(&key(), move |transaction| {
+            transaction.keep("stack/web", Some("one".into()));
+            assert_eq!(transaction.document("stack/web").unwrap(), Some("one".into()));
+            table(transaction, vpc, "a")
+        });
+        kept.unwrap();
+        let refused = store.commit(&key(), move |transaction| {
+            table(transaction, vpc, "b")?;
+            transaction.keep("stack/web", Some("two".into()));
+            transaction.apply(Change::DeleteVpc { vpc })
+        });
+        assert!(matches!(refused, Err(CommitError::Refused(_))), "{refused:?}");
+        assert_eq!(read(&store), Some("one".into()));
+    }
+    let store = open(dir.path());
+    assert_eq!(read(&store), Some("one".into()));
+    assert_eq!(store.region(&key()).route_tables().len(), 2, "the main one and a");
+    let gone = store.commit(&key(), |transaction| {
+        transaction.keep("stack/web", None);
+        Ok::<_, Fault>(())
+    });
+    gone.unwrap();
+    assert_eq!(read(&store), None);
 }

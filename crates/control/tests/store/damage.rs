@@ -44,12 +44,29 @@ fn only_the_owner_can_read_it() {
 fn a_file_of_a_newer_version_is_left_alone() {
     let dir = tempdir().unwrap();
     vpc(&open(dir.path()));
-    run(dir.path(), "PRAGMA user_version = 2");
+    run(dir.path(), "PRAGMA user_version = 3");
     let before = std::fs::read(dir.path().join("state.db")).unwrap();
     let error = refused(dir.path());
-    assert!(matches!(error, StoreError::NewerVersion { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerVersion { found: 3, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("written by a newer one"));
     assert!(std::fs::read(dir.path().join("state.db")).unwrap() == before);
+}
+
+#[test]
+fn a_file_of_version_1_is_converted() {
+    let dir = tempdir().unwrap();
+    let vpc = vpc(&open(dir.path()));
+    run(dir.path(), "DROP TABLE document; PRAGMA user_version = 1");
+    for _ in 0..2 {
+        let store = open(dir.path());
+        assert!(store.region(&key()).vpcs().contains_key(&vpc));
+        let kept = store.commit(&key(), |transaction| {
+            let before = transaction.document("x")?;
+            transaction.keep("x", Some(1.into()));
+            Ok::<_, StoreError>(before)
+        });
+        drop(kept.unwrap());
+    }
 }
 
 #[test]

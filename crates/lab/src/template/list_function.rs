@@ -1,4 +1,4 @@
-//! Functions of lists: `Fn::Select` and `Fn::Cidr`.
+//! Functions of lists.
 
 use ipnet::IpNet;
 
@@ -11,6 +11,17 @@ pub(super) const CIDR: TemplateFault = TemplateFault::Argument {
     function: "Fn::Cidr",
     expected: "a network, how many parts of it (1 to 256), and the bits of a part's addresses",
 };
+
+pub(super) const JOIN: TemplateFault =
+    TemplateFault::Argument { function: "Fn::Join", expected: "a text to put between, and a list of texts" };
+pub(super) const SPLIT: TemplateFault =
+    TemplateFault::Argument { function: "Fn::Split", expected: "a text to split at, not empty, and a text" };
+
+/// The texts of a list with `between` between them.
+pub(super) fn join(between: &str, list: &Node) -> Result<String, LabError> {
+    let items = list.list("the list of Fn::Join")?.iter().map(|item| item.text("an item of Fn::Join"));
+    Ok(items.collect::<Result<Vec<_>, _>>()?.join(between))
+}
 
 /// The item of a list, counted from 0.
 pub(super) fn select(index: &Node, list: &Node) -> Result<Node, LabError> {

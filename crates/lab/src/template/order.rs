@@ -66,12 +66,11 @@ impl<'t> Walk<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::Node;
-    use std::sync::Arc;
+    use crate::template::tests::setting;
 
     fn template(resources: &str) -> Template {
         let text = format!("Resources:\n{resources}");
-        Template::read(&Node::parse(&Arc::from("t.yaml"), &text).unwrap()).unwrap()
+        Template::parse("t.yaml", &text, &setting()).unwrap()
     }
 
     fn subnet(logical: &str, cidr: &str) -> String {

@@ -27,15 +27,14 @@ const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// Brings a lab up and shows what stands.
 pub(crate) fn up(flags: &UpFlags) -> Outcome {
-    let mut lab = Lab::load(&flags.file)?;
-    if let Some(name) = &flags.name {
-        if !is_lab_name(name) {
-            return Err(Failure::Refused(format!(
-                "`{name}` is no lab name: up to 31 of a-z, 0-9 and -, beginning with a letter"
-            )));
-        }
-        lab.name.clone_from(name);
+    if let Some(name) = &flags.name
+        && !is_lab_name(name)
+    {
+        return Err(Failure::Refused(format!(
+            "`{name}` is no lab name: up to 31 of a-z, 0-9 and -, beginning with a letter"
+        )));
     }
+    let lab = Lab::load_as(&flags.file, flags.name.as_deref())?;
     // A dry run: whatever the cloud or the world refuses is refused before anything is made.
     deploy(&lab, &mut Region::new(lab.region.clone(), 0))?;
     // Opened before the user becomes root of namespaces with other directories in them, and handed on open.
