@@ -4,11 +4,17 @@
 
 mod instance;
 mod ipv6;
+mod key_pair;
 mod nat_gateway;
 mod network_acl;
+mod network_interface;
 mod physical;
+mod plain;
+mod remove;
 mod resources;
 mod security_group;
+mod stack;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -18,11 +24,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault};
 use crate::file::Lab;
-use crate::template::Resource;
-use crate::template::expression::Target;
+use crate::template::expression::{Expression, Target};
+use crate::template::{Resource, Template};
 use crate::world::check::not_in_itself;
 use crate::world::{Member, TunnelEnd};
+use crate::yaml::{Key, Node};
 pub use physical::PhysicalId;
+pub use stack::{Deed, Done, Stack};
 
 /// A lab whose template stands in a region.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +69,14 @@ pub trait Cloud {
     /// # Errors
     /// The region's refusal.
     fn apply(&mut self, change: Change) -> Result<Applied, Fault>;
+
+    /// Looks at all other regions, which share the pools of public addresses with this one.
+    fn each_other_region(&self, _look: &mut dyn FnMut(&Region)) {}
+
+    /// When it is, in seconds since 1970.
+    fn time(&self) -> u64 {
+        0
+    }
 }
 
 impl Cloud for Region {
@@ -79,27 +95,55 @@ impl Cloud for Region {
 /// The first thing that is wrong, with its place: a circle of resources, a value that is none, EC2's refusal, and
 /// what the world asks of the cloud in vain.
 pub fn deploy(lab: &Lab, cloud: &mut dyn Cloud) -> Result<Deployment, LabError> {
-    let mut maker = Maker { lab, cloud, done: Deployment::default() };
-    for resource in lab.template.in_order()? {
-        let physical = maker.make(resource)?;
-        maker.done.physical.insert(resource.logical.clone(), physical);
-    }
-    for (key, value) in lab.template.outputs() {
-        let value = value.resolve(&|target, place| maker.get(target, place))?;
-        maker.done.outputs.insert(key.name.clone(), value.text("an output's value")?.to_owned());
-    }
-    maker.check_names()?;
-    maker.dial_tunnels()?;
+    let (template, stack) = (&lab.template, lab.name.as_str());
+    let mut maker = Maker { lab, template, stack, cloud, done: Deployment::default() };
+    maker.deploy().map_err(|error| template.masked(error))?;
     Ok(maker.done)
 }
 
 struct Maker<'l> {
+    /// What images there are, and which addresses.
     lab: &'l Lab,
+    template: &'l Template,
+    /// What names begin with that the template leaves out.
+    stack: &'l str,
     cloud: &'l mut dyn Cloud,
     done: Deployment,
 }
 
 impl Maker<'_> {
+    /// Makes the lab's own template.
+    fn deploy(&mut self) -> Result<(), LabError> {
+        self.check_parameters()?;
+        for resource in self.template.in_order()? {
+            let physical = self.make(resource, &self.resolved(resource)?)?;
+            self.done.physical.insert(resource.logical.clone(), physical);
+        }
+        self.done.outputs = self.outputs()?;
+        self.check_names()?;
+        self.dial_tunnels()
+    }
+
+    /// Whether what parameters name is there.
+    fn check_parameters(&self) -> Result<(), LabError> {
+        let image = |id: &str| id.parse().is_ok_and(|id| self.lab.image(id).is_some());
+        self.template.check_parameters(self.cloud.region(), &image)
+    }
+
+    /// A resource's properties. All that they refer to stands.
+    fn resolved(&self, resource: &Resource) -> Result<Node, LabError> {
+        resource.properties.resolve(&|target, place| self.get(target, place))
+    }
+
+    /// The outputs, once all resources stand.
+    fn outputs(&self) -> Result<BTreeMap<String, String>, LabError> {
+        let output = |(key, value): &(Key, Expression)| {
+            let value = value.resolve(&|target, place| self.get(target, place))?;
+            Ok((key.name.clone(), value.text("an output's value")?.to_owned()))
+        };
+        self.template.outputs().iter().map(output).collect()
+    }
+
     /// The text that a function gets.
     fn get(&self, target: &Target, place: &Place) -> Result<String, LabError> {
         let physical = |logical: &String| {
@@ -119,18 +163,20 @@ impl Maker<'_> {
 
     /// The address of a new Elastic IP: the one that the lab file asks for, else a free one.
     fn elastic_ip(&self, resource: &Resource) -> Result<Ipv4Addr, LabError> {
-        let internet = &self.lab.world.internet;
-        if let Some(asked) = internet.elastic_ips.get(&resource.logical) {
-            return Ok(asked.address);
+        let asked = self.lab.world.internet.elastic_ips.get(&resource.logical);
+        // Other stacks have logical ids of their own.
+        match asked.filter(|_| std::ptr::eq(self.template, &self.lab.template)) {
+            Some(asked) => Ok(asked.address),
+            None => self.free_address(resource),
         }
-        self.free_address(resource)
     }
 
     /// The lowest public address that nobody has or will ask for.
     fn free_address(&self, resource: &Resource) -> Result<Ipv4Addr, LabError> {
         let internet = &self.lab.world.internet;
         let asked = internet.elastic_ips.values().map(|elastic_ip| elastic_ip.address);
-        let taken: BTreeSet<Ipv4Addr> = asked.chain(self.cloud.region().public_addresses()).collect();
+        let mut taken: BTreeSet<Ipv4Addr> = asked.chain(self.cloud.region().public_addresses()).collect();
+        self.cloud.each_other_region(&mut |region| taken.extend(region.public_addresses()));
         let pool = internet.pool;
         let free = pool.hosts().find(|address| !taken.contains(address));
         free.ok_or_else(|| resource.place.error(WorldFault::PoolExhausted { pool }))

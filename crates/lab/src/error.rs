@@ -449,6 +449,16 @@ pub enum TemplateFault {
         /// EC2's message.
         message: String,
     },
+    /// A logical id that now names a resource of another type.
+    #[error("`{logical}` is {is} now and was {was}: a resource of another type needs another logical id")]
+    TypeChanged {
+        /// The logical id.
+        logical: String,
+        /// The type before.
+        was: String,
+        /// The type now.
+        is: &'static str,
+    },
     /// A logical id that names no resource of the type needed.
     #[error("`{logical}` is no {kind} of the template")]
     NotA {

@@ -165,6 +165,16 @@ pub fn is_lab_name(name: &str) -> bool {
     is_name(name, LONGEST_NAME)
 }
 
+/// Whether an account can be called so: twelve digits.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether a region can be called so: words of lower case letters and digits, with hyphens between, a digit at the end.
+pub fn is_region(text: &str) -> bool {
+    is_name(text, LONGEST_NAME) && text.ends_with(|c: char| c.is_ascii_digit())
+}
+
 impl Image {
     fn read(node: &Node) -> Result<Self, LabError> {
         let fields = Fields::of(node, "an image", IMAGE)?;
@@ -189,7 +199,7 @@ fn read_region(cloud: &Fields<'_>) -> Result<RegionKey, LabError> {
         None => DEFAULT_ACCOUNT,
         Some(node) => {
             let text = node.text("`account`")?;
-            if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            if !is_account(text) {
                 let expected = "an account id: twelve digits";
                 return Err(node.error(Wrong::Value { value: text.to_owned(), expected }));
             }
@@ -198,7 +208,7 @@ fn read_region(cloud: &Fields<'_>) -> Result<RegionKey, LabError> {
     };
     let node = cloud.required("region")?;
     let region = node.text("`region`")?;
-    if !is_name(region, LONGEST_NAME) || !region.ends_with(|c: char| c.is_ascii_digit()) {
+    if !is_region(region) {
         let expected = "a region such as eu-west-1";
         return Err(node.error(Wrong::Value { value: region.to_owned(), expected }));
     }

@@ -1,11 +1,15 @@
 //! Key pairs: the public halves, for instances to learn from the metadata service.
 
+mod public_key;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
 use crate::id::KeyPairId;
 use crate::region::Region;
 use crate::tag::{self, Tags};
+
+pub use public_key::PublicKey;
 
 /// A public key with a name. The private half is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -61,7 +61,7 @@ pub use interface::{
     NewInterface, SecondaryAddresses, knows_ipv6,
 };
 pub use internet_gateway::InternetGateway;
-pub use key_pair::KeyPair;
+pub use key_pair::{KeyPair, PublicKey};
 pub use mac::{BadMacAddress, MacAddress};
 pub use nat_gateway::{
     Connectivity, NatGateway, NatGatewayAddress, NatGatewayAddressStatus, NatGatewayFailure, NatGatewayState,

@@ -1,5 +1,6 @@
 //! One verb each.
 
+pub(crate) mod apply;
 pub(crate) mod clock;
 pub(crate) mod enter;
 pub(crate) mod exec;

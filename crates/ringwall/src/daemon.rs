@@ -9,6 +9,7 @@ mod gateways;
 mod report;
 mod rounds;
 mod servers;
+mod stacks;
 pub(crate) mod uplink;
 
 use std::fs::File;
@@ -321,6 +322,14 @@ impl deploy::Cloud for InStore<'_, '_> {
 
     fn apply(&mut self, change: Change) -> Result<Applied, Fault> {
         self.0.apply(change)
+    }
+
+    fn each_other_region(&self, look: &mut dyn FnMut(&Region)) {
+        self.0.each_other_region(look);
+    }
+
+    fn time(&self) -> u64 {
+        self.0.time()
     }
 }
 

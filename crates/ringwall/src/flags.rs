@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::clock::Rate;
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use crate::command::clock;
+use crate::command::{apply, clock};
 
 /// A virtual private cloud on your own Linux machine.
 #[derive(Debug, Parser)]
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     ///
     /// Idle times of connections run by it, and how long a terminated instance is shown.
     Clock(ClockFlags),
+    /// Bring a CloudFormation template about in a cloud that is up, change what it has become, or take that away.
+    ///
+    /// What stands is compared with the template: what is missing is made, what differs is changed where it stands or
+    /// replaced, what is left is taken away; all of it, or nothing.
+    Apply(ApplyFlags),
     /// A lab's daemon.
     #[command(hide = true)]
     Daemon(DaemonFlags),
@@ -232,6 +237,34 @@ pub(crate) enum ClockCommand {
         #[arg(allow_hyphen_values = true)]
         rate: Rate,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyFlags {
+    /// The template, YAML or JSON.
+    #[arg(required_unless_present_all = ["delete", "stack"])]
+    pub(crate) template: Option<PathBuf>,
+    /// The stack's name; the template's, without what is after its first dot, if it is left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack: Option<String>,
+    /// The lab, by its name or its state directory; needed only if several are up.
+    #[arg(long)]
+    pub(crate) lab: Option<String>,
+    /// A parameter's value. One that is not named keeps its value, or has its default. Can be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = apply::parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Take the stack away.
+    #[arg(long, conflicts_with = "parameters")]
+    pub(crate) delete: bool,
+    /// The region, if not the cloud's own.
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// The account, if not the cloud's own: where requests are signed, that of an access key.
+    #[arg(long)]
+    pub(crate) account: Option<String>,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

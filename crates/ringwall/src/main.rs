@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Enter(flags) => command::enter::enter(&flags),
         Command::Explain(flags) => command::explain::explain(&flags),
         Command::Clock(flags) => command::clock::clock(&flags),
+        Command::Apply(flags) => command::apply::apply(&flags),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use engine::DropReason;
 use host::clock::Rate;
+use lab::deploy::Done;
 use lab::walk::{Explanation, Question};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub(crate) enum Request {
     Explain(Question),
     /// Change the clock, and tell me what it shows.
     Clock(ClockChange),
+    /// Change a stack, or take it away.
+    Apply(StackRequest),
     /// Stop, and leave the taking down to me.
     Stop,
 }
@@ -39,10 +42,45 @@ pub(crate) enum Answer {
     Explanation(Explanation),
     /// What the clock shows, after all that waited for it has looked at it.
     Clock(ClockStatus),
+    /// What became of the stack.
+    Applied(StackReport),
     /// It will stop.
     Stopping,
     /// It cannot be done, and why.
     Refused(String),
+}
+
+/// What is to become of a stack.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StackRequest {
+    pub(crate) stack: String,
+    /// The cloud's own if none is named.
+    pub(crate) account: Option<String>,
+    pub(crate) region: Option<String>,
+    /// None to take it away.
+    pub(crate) template: Option<TemplateText>,
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+/// A template as it was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TemplateText {
+    /// What errors call it.
+    pub(crate) file: String,
+    pub(crate) text: String,
+}
+
+/// What became of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StackReport {
+    pub(crate) stack: String,
+    /// Account and region.
+    pub(crate) region: String,
+    /// What was done, in order; nothing if the stack was as it should be.
+    pub(crate) done: Vec<Done>,
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// What of it does not run, each in a sentence.
+    pub(crate) trouble: Vec<String>,
 }
 
 /// What is to be done to the daemon's clock.

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use lab::deploy::Done;
 use lab::walk::{Explanation, Way};
 use serde::Serialize;
 
 use crate::Failure;
-use crate::protocol::{ClockStatus, MachineReport, Status};
+use crate::protocol::{ClockStatus, MachineReport, StackReport, Status};
 
 /// One line about what is being done.
 pub(crate) fn progress(words: &str) -> Result<(), Failure> {
@@ -82,6 +83,29 @@ pub(crate) fn clock(clock: &ClockStatus) -> Result<(), Failure> {
             out,
             "the clock of lab {lab}: {seconds:.1} s in {real_seconds:.1} s of real time, now at rate {rate}"
         )
+    })
+}
+
+/// What became of a stack.
+pub(crate) fn stack(report: &StackReport) -> Result<(), Failure> {
+    print(|out| {
+        if report.done.is_empty() {
+            writeln!(out, "stack {} in {}: no changes", report.stack, report.region)?;
+        } else {
+            writeln!(out, "stack {} in {}", report.stack, report.region)?;
+        }
+        let row = |done: &Done| {
+            [format!("  {}", done.deed), done.logical.clone(), done.kind.clone(), done.physical.clone()]
+        };
+        let rows: Vec<_> = report.done.iter().map(row).collect();
+        table(out, &rows)?;
+        for (name, value) in &report.outputs {
+            writeln!(out, "{name} = {value}")?;
+        }
+        for trouble in &report.trouble {
+            writeln!(out, "{trouble}")?;
+        }
+        Ok(())
     })
 }
 

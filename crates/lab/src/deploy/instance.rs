@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use model::{
-    Applied, Change, ImageId, InterfaceSource, Launch, LaunchInterface, MetadataOptions, NewInterface,
-    SecurityGroupId,
+    Applied, Change, ImageId, InstanceAttribute, InstanceId, InterfaceSource, Launch, LaunchInterface,
+    MetadataOptions, NewInterface, SecurityGroupId,
 };
 
 use super::ipv6::ipv6_addresses;
 use super::resources::Properties;
+use super::update::Revision;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, Place, TemplateFault, Wrong};
 use crate::yaml::{Fields, Node};
@@ -19,6 +20,19 @@ const INTERFACE: &[&str] = &[
     "Description",
     "DeviceIndex",
     "GroupSet",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "NetworkInterfaceId",
+    "PrivateIpAddress",
+    "SubnetId",
+];
+/// What one that is there already has its own of.
+const OF_A_NEW_ONE: [&str; 7] = [
+    "AssociatePublicIpAddress",
+    "Description",
+    "GroupSet",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
     "PrivateIpAddress",
     "SubnetId",
 ];
@@ -38,17 +52,18 @@ impl Maker<'_> {
         let user_data = fields.optional("UserData").map(user_data).transpose()?;
         let (metadata, tags) = (metadata_options(fields)?, properties.tags()?);
         let source_dest_check = fields.optional("SourceDestCheck").map_or(Ok(true), Node::boolean)?;
-        let (place, interfaces) = interfaces(properties, source_dest_check)?;
+        let (place, mut interfaces) = interfaces(properties, source_dest_check)?;
+        interfaces.extend(self.attached_at_launch(properties)?);
         let launch = Launch {
             count: 1,
             image,
             instance_type,
             interfaces,
-            key_name: None,
+            key_name: fields.optional("KeyName").map(key_name).transpose()?,
             user_data,
             metadata,
-            disable_api_termination: false,
-            time: 0,
+            disable_api_termination: termination_protection(fields)?,
+            time: self.cloud.time(),
             client_token: None,
             tags,
         };
@@ -66,6 +81,46 @@ impl Maker<'_> {
         }
         Ok(PhysicalId::Instance(instance))
     }
+
+    /// What can be changed while it runs.
+    pub(super) fn update_instance(
+        &mut self,
+        instance: InstanceId,
+        revision: &Revision<'_>,
+    ) -> Result<(), LabError> {
+        let (fields, place) = (&revision.new.fields, &revision.new.resource.place);
+        let modify = |attribute| Change::ModifyInstanceAttribute { instance, attribute };
+        if revision.changes("SourceDestCheck") {
+            let check = fields.optional("SourceDestCheck").map_or(Ok(true), Node::boolean)?;
+            self.apply(&revision.new, place, modify(InstanceAttribute::SourceDestCheck(check)))?;
+        }
+        if revision.changes("SecurityGroupIds") {
+            let groups = groups(fields, "SecurityGroupIds")?;
+            self.apply(&revision.new, place, modify(InstanceAttribute::Groups(groups)))?;
+        }
+        if revision.changes("DisableApiTermination") {
+            let disable = termination_protection(fields)?;
+            self.apply(&revision.new, place, modify(InstanceAttribute::DisableApiTermination(disable)))?;
+        }
+        if revision.changes("MetadataOptions") {
+            let options = metadata_options(fields)?;
+            let change = Change::ModifyInstanceMetadataOptions {
+                instance,
+                hop_limit: Some(options.hop_limit),
+                tokens_required: Some(options.tokens_required),
+            };
+            self.apply(&revision.new, place, change)?;
+        }
+        Ok(())
+    }
+}
+
+fn key_name(node: &Node) -> Result<String, LabError> {
+    node.text("`KeyName`").map(str::to_owned)
+}
+
+fn termination_protection(fields: &Fields<'_>) -> Result<bool, LabError> {
+    fields.optional("DisableApiTermination").map_or(Ok(false), Node::boolean)
 }
 
 /// The interfaces that an instance is launched with, and the place to blame if it cannot be.
@@ -106,23 +161,35 @@ fn interfaces(
 /// The source/destination check is the instance's, for all that it is launched with.
 fn interface(node: &Node, source_dest_check: bool) -> Result<LaunchInterface, LabError> {
     let fields = Fields::of(node, "a network interface", INTERFACE)?;
+    let device_index = fields.required("DeviceIndex")?.value("a device index such as 0")?;
+    let delete = fields.optional("DeleteOnTermination").map(Node::boolean).transpose()?;
+    if let Some(node) = fields.optional("NetworkInterfaceId") {
+        if let Some(other) = OF_A_NEW_ONE.into_iter().find_map(|key| fields.optional(key)) {
+            let keys = &["NetworkInterfaceId", "a new one's properties"];
+            return Err(other.error(Wrong::OneOf { what: "a network interface".to_owned(), keys }));
+        }
+        let source = InterfaceSource::Existing(node.value("the id of a network interface")?);
+        let delete_on_termination = delete.unwrap_or(false);
+        return Ok(LaunchInterface { device_index, delete_on_termination, source });
+    }
     let description = fields.optional("Description").map(|node| node.text("`Description`")).transpose()?;
     let interface = NewInterface {
         private_ip: fields.optional("PrivateIpAddress").map(Node::ipv4).transpose()?,
         groups: groups(&fields, "GroupSet")?,
         source_dest_check,
         description: description.unwrap_or_default().to_owned(),
+        ipv6: ipv6_addresses(&fields)?,
         ..NewInterface::new(fields.required("SubnetId")?.value("the id of a subnet")?)
     };
     let associate_public_ip = fields.optional("AssociatePublicIpAddress").map(Node::boolean).transpose()?;
     Ok(LaunchInterface {
-        device_index: fields.required("DeviceIndex")?.value("a device index such as 0")?,
-        delete_on_termination: fields.optional("DeleteOnTermination").map_or(Ok(true), Node::boolean)?,
+        device_index,
+        delete_on_termination: delete.unwrap_or(true),
         source: InterfaceSource::New { interface, associate_public_ip },
     })
 }
 
-fn groups(fields: &Fields<'_>, key: &'static str) -> Result<Vec<SecurityGroupId>, LabError> {
+pub(super) fn groups(fields: &Fields<'_>, key: &'static str) -> Result<Vec<SecurityGroupId>, LabError> {
     fields.items(key)?.iter().map(|node| node.value("the id of a security group")).collect()
 }
 

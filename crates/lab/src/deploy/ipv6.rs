@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv6Net;
-use model::{AddressFamily, Change, Ipv6Addresses, PrefixListEntry, SubnetId, SubnetIpv6Attribute};
+use model::{
+    AddressFamily, Change, Ipv6Addresses, PrefixListEntry, PrefixListId, Region, SubnetId,
+    SubnetIpv6Attribute,
+};
 
 use super::resources::{Properties, cidr};
+use super::update::Revision;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, TemplateFault, WorldFault};
 use crate::template::Resource;
@@ -86,19 +90,8 @@ impl Maker<'_> {
 
     pub(super) fn prefix_list(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let fields = &properties.fields;
-        let entry = |node: &Node| {
-            let fields = Fields::of(node, "an entry", &["Cidr", "Description"])?;
-            let description = fields.optional("Description").map(|node| node.text("`Description`"));
-            Ok(PrefixListEntry {
-                cidr: fields.required("Cidr")?.value("a network such as 10.0.0.0/16 or 2001:db8::/32")?,
-                description: description.transpose()?.map(str::to_owned),
-            })
-        };
-        let entries: Vec<_> = fields.items("Entries")?.iter().map(entry).collect::<Result<_, _>>()?;
-        let most = match fields.optional("MaxEntries") {
-            Some(node) => node.value("a number of entries")?,
-            None => u32::try_from(entries.len()).unwrap_or(u32::MAX),
-        };
+        let entries = entries(fields)?;
+        let most = max_entries(fields, &entries)?;
         let node = fields.required("PrefixListName")?;
         let change = Change::CreateManagedPrefixList {
             name: node.text("`PrefixListName`")?.to_owned(),
@@ -110,14 +103,73 @@ impl Maker<'_> {
         self.create(properties, &node.place, change)
     }
 
+    /// Its name, its size and its entries, which are changed apart from each other: room first, where there is to be
+    /// more of it.
+    pub(super) fn update_prefix_list(
+        &mut self,
+        list: PrefixListId,
+        revision: &Revision<'_>,
+    ) -> Result<(), LabError> {
+        let (old, new) = (entries(&revision.old.fields)?, entries(&revision.new.fields)?);
+        let most = max_entries(&revision.new.fields, &new)?;
+        let place = &revision.new.resource.place;
+        let now = |maker: &Self| maker.cloud.region().prefix_lists().get(&list).cloned();
+        let Some(before) = now(self) else { return Ok(()) };
+        let modify = |current_version, name, max_entries, add, remove| Change::ModifyManagedPrefixList {
+            list,
+            current_version,
+            name,
+            max_entries,
+            add,
+            remove,
+        };
+        let name = revision.new.fields.required("PrefixListName")?.text("`PrefixListName`")?.to_owned();
+        let grown = (most > before.max_entries).then_some(most);
+        self.apply(&revision.new, place, modify(None, Some(name), grown, Vec::new(), Vec::new()))?;
+        let add: Vec<_> = new.iter().filter(|entry| !old.contains(entry)).cloned().collect();
+        let left = |entry: &&PrefixListEntry| !new.contains(entry);
+        let remove: Vec<_> = old.iter().filter(left).map(|entry| entry.cidr.trunc()).collect();
+        if !add.is_empty() || !remove.is_empty() {
+            self.apply(&revision.new, place, modify(Some(before.version), None, None, add, remove))?;
+        }
+        if most < before.max_entries {
+            self.apply(&revision.new, place, modify(None, None, Some(most), Vec::new(), Vec::new()))?;
+        }
+        Ok(())
+    }
+
     /// The lowest block of the lab's pool that no VPC has.
     fn ipv6_block(&self, resource: &Resource) -> Result<Ipv6Net, LabError> {
-        let vpcs = self.cloud.region().vpcs().values();
-        let taken: BTreeSet<_> = vpcs.flat_map(|vpc| &vpc.ipv6).map(|block| block.cidr).collect();
+        let mut taken = BTreeSet::new();
+        let mut take = |region: &Region| {
+            taken.extend(region.vpcs().values().flat_map(|vpc| &vpc.ipv6).map(|block| block.cidr));
+        };
+        take(self.cloud.region());
+        self.cloud.each_other_region(&mut take);
         let pool = self.lab.world.internet.pool6;
         let mut blocks = pool.subnets(BLOCK).into_iter().flatten();
         let free = blocks.find(|block| !taken.contains(block));
         free.ok_or_else(|| resource.place.error(WorldFault::Pool6Exhausted { pool }))
+    }
+}
+
+fn entries(fields: &Fields<'_>) -> Result<Vec<PrefixListEntry>, LabError> {
+    let entry = |node: &Node| {
+        let fields = Fields::of(node, "an entry", &["Cidr", "Description"])?;
+        let description = fields.optional("Description").map(|node| node.text("`Description`"));
+        Ok(PrefixListEntry {
+            cidr: fields.required("Cidr")?.value("a network such as 10.0.0.0/16 or 2001:db8::/32")?,
+            description: description.transpose()?.map(str::to_owned),
+        })
+    };
+    fields.items("Entries")?.iter().map(entry).collect()
+}
+
+/// As many as there are, if nothing is said.
+fn max_entries(fields: &Fields<'_>, entries: &[PrefixListEntry]) -> Result<u32, LabError> {
+    match fields.optional("MaxEntries") {
+        Some(node) => node.value("a number of entries"),
+        None => Ok(u32::try_from(entries.len()).unwrap_or(u32::MAX)),
     }
 }
 

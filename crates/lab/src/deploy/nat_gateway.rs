@@ -3,16 +3,19 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AllocationId, Applied, Change, Connectivity, NatGatewayState, NewNatGateway, PeeringStatus,
+    AllocationId, Applied, Change, Connectivity, NatGatewayId, NatGatewayState, NewNatGateway, PeeringStatus,
     SecondaryAddresses,
 };
 
 use super::resources::Properties;
+use super::update::Revision;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, Place, TemplateFault, Wrong};
 use crate::yaml::{Fields, Node};
 
 const CONNECTIVITY: &str = "public or private";
+/// For how many seconds connections of an address that goes may last, if nothing is said.
+const DRAIN: u32 = 350;
 
 impl Maker<'_> {
     pub(super) fn nat_gateway(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
@@ -28,7 +31,7 @@ impl Maker<'_> {
                 }
             },
         };
-        // It says how addresses go in an update of the stack, and nothing when it is made.
+        // It says how addresses go in an update of the stack.
         if let Some(node) = fields.optional("MaxDrainDurationSeconds") {
             drain(node)?;
         }
@@ -47,7 +50,7 @@ impl Maker<'_> {
             allocations: allocations?,
             private_ip: properties.optional_address("PrivateIpAddress")?,
             secondary: secondary(fields)?,
-            time: 0,
+            time: self.cloud.time(),
             tags: properties.tags()?,
         };
         let Applied::NatGateway(id) = self.apply(properties, &place, Change::CreateNatGateway(new))? else {
@@ -60,10 +63,42 @@ impl Maker<'_> {
         Ok(PhysicalId::NatGateway(id))
     }
 
+    /// Its secondary Elastic IP addresses; those that go are drained first.
+    pub(super) fn update_nat_gateway(
+        &mut self,
+        gateway: NatGatewayId,
+        revision: &Revision<'_>,
+    ) -> Result<(), LabError> {
+        const KEY: &str = "SecondaryAllocationIds";
+        let fields = &revision.new.fields;
+        let max_drain = fields.optional("MaxDrainDurationSeconds").map_or(Ok(DRAIN), drain)?;
+        if !revision.changes(KEY) {
+            return Ok(());
+        }
+        let (old, new) = (allocations(&revision.old.fields)?, allocations(fields)?);
+        let place = &fields.optional(KEY).map_or(&revision.new.resource.place, |node| &node.place).clone();
+        let more: Vec<_> = new.iter().filter(|id| !old.contains(id)).copied().collect();
+        if !more.is_empty() {
+            let change =
+                Change::AssociateNatGatewayAddress { gateway, allocations: more, private_ips: Vec::new() };
+            self.apply(&revision.new, place, change)?;
+        }
+        let own = self.cloud.region().nat_gateways().get(&gateway).into_iter().flat_map(|own| &own.addresses);
+        let leaving = own
+            .filter(|address| address.allocation.is_some_and(|id| old.contains(&id) && !new.contains(&id)));
+        let associations: Vec<_> = leaving.filter_map(|address| address.association).collect();
+        if !associations.is_empty() {
+            let time = self.cloud.time();
+            let change = Change::DisassociateNatGatewayAddress { gateway, associations, max_drain, time };
+            self.apply(&revision.new, place, change)?;
+        }
+        Ok(())
+    }
+
     /// CloudFormation accepts for the owner of both ends.
     pub(super) fn peering(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let fields = &properties.fields;
-        let own = &self.lab.region;
+        let own = self.cloud.region().key().clone();
         for (property, own) in [("PeerOwnerId", &own.account.0), ("PeerRegion", &own.region.0)] {
             if let Some(node) = fields.optional(property)
                 && node.text("this")? != own
@@ -77,7 +112,7 @@ impl Maker<'_> {
         let create = Change::CreateVpcPeeringConnection {
             requester: fields.required("VpcId")?.value("the id of a VPC")?,
             accepter: node.value("the id of a VPC")?,
-            time: 0,
+            time: self.cloud.time(),
             tags: properties.tags()?,
         };
         let Applied::VpcPeeringConnection(connection) = self.apply(properties, &node.place, create)? else {
@@ -88,10 +123,15 @@ impl Maker<'_> {
             let message = "the VPCs' addresses overlap".to_owned();
             return Err(failed(properties, &node.place, "failed", message));
         }
-        let accept = Change::AcceptVpcPeeringConnection { connection, time: 0 };
+        let accept = Change::AcceptVpcPeeringConnection { connection, time: self.cloud.time() };
         self.apply(properties, &node.place, accept)?;
         Ok(PhysicalId::VpcPeeringConnection(connection))
     }
+}
+
+fn allocations(fields: &Fields<'_>) -> Result<Vec<AllocationId>, LabError> {
+    let ids = fields.items("SecondaryAllocationIds")?.iter();
+    ids.map(|node| node.value("the allocation id of an Elastic IP")).collect()
 }
 
 fn drain(node: &Node) -> Result<u32, LabError> {

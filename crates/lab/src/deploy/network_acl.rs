@@ -35,6 +35,16 @@ impl Maker<'_> {
         Ok(PhysicalId::NetworkAclEntry { acl, egress, number })
     }
 
+    pub(super) fn update_network_acl_entry(
+        &mut self,
+        (acl, egress, number): (NetworkAclId, bool, u16),
+        new: &Properties<'_>,
+    ) -> Result<(), LabError> {
+        let direction = if egress { Direction::Egress } else { Direction::Ingress };
+        let change = Change::ReplaceNetworkAclEntry { acl, direction, number, entry: entry(&new.fields)? };
+        self.apply(new, &new.resource.place, change).map(drop)
+    }
+
     /// EC2 has no action for it but to replace the association that the subnet has.
     pub(super) fn network_acl_association(
         &mut self,

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AllocationId, AssociationId, Destination, EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId,
-    NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId, Region, RouteTableAssociationId,
-    RouteTableId, SecurityGroupId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
-    VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, Destination, EgressOnlyInternetGatewayId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,24 @@ pub enum PhysicalId {
     SubnetCidrAssociation(SubnetCidrAssociationId),
     /// `AWS::EC2::VPCCidrBlock`
     VpcCidrAssociation(VpcCidrAssociationId),
+    /// `AWS::EC2::NetworkInterface`
+    Interface(InterfaceId),
+    /// `AWS::EC2::NetworkInterfaceAttachment`
+    InterfaceAttachment(AttachmentId),
+    /// `AWS::EC2::SecurityGroupIngress` or `AWS::EC2::SecurityGroupEgress`
+    SecurityGroupRule {
+        /// Its group.
+        group: SecurityGroupId,
+        /// Its id.
+        rule: SecurityGroupRuleId,
+    },
+    /// `AWS::EC2::KeyPair`
+    KeyPair {
+        /// Its id.
+        id: KeyPairId,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl PhysicalId {
@@ -96,6 +114,10 @@ impl PhysicalId {
             Self::PrefixList(id) => id.to_string(),
             Self::SubnetCidrAssociation(id) => id.to_string(),
             Self::VpcCidrAssociation(id) => id.to_string(),
+            Self::Interface(id) => id.to_string(),
+            Self::InterfaceAttachment(id) => id.to_string(),
+            Self::SecurityGroupRule { rule, .. } => rule.to_string(),
+            Self::KeyPair { name, .. } => name.clone(),
         }
     }
 
@@ -130,10 +152,29 @@ impl PhysicalId {
                 Some(region.vpcs().get(id)?.default_network_acl.to_string())
             }
             (Self::NatGateway(id), "EniId") => Some(region.nat_gateways().get(id)?.interface.to_string()),
+            (Self::Interface(id), _) if attribute != "Id" => interface_attribute(*id, region, attribute),
+            (Self::KeyPair { id, .. }, "KeyPairId") => Some(id.to_string()),
+            (Self::KeyPair { id, .. }, "KeyFingerprint") => {
+                Some(region.key_pairs().get(id)?.fingerprint.clone())
+            }
             (Self::GatewayAttachment(_), "AttachmentType") => Some("IGW".to_owned()),
             // The template has been checked: what is left are the names of the id itself.
             _ => Some(self.reference()),
         }
+    }
+}
+
+fn interface_attribute(id: InterfaceId, region: &Region, attribute: &str) -> Option<String> {
+    let interface = region.interfaces().get(&id)?;
+    match attribute {
+        "PrimaryIpv6Address" => interface.ipv6_addresses.first().map(ToString::to_string),
+        "PrimaryPrivateIpAddress" => Some(interface.private_ip.to_string()),
+        "SecondaryPrivateIpAddresses" => {
+            let addresses: Vec<_> = interface.secondary_ips.iter().map(ToString::to_string).collect();
+            Some(addresses.join(","))
+        }
+        "VpcId" => Some(interface.vpc.to_string()),
+        _ => None,
     }
 }
 

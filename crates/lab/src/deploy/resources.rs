@@ -1,7 +1,12 @@
 //! From each resource's properties to changes of the region. One method a resource type.
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
-use model::{Applied, Change, Destination, InstanceId, InterfaceId, RouteVia, Tags, VpcAttribute};
+use model::{
+    AllocationId, Applied, Change, Destination, Direction, InstanceId, InterfaceId, RouteVia, Tags,
+    VpcAttribute,
+};
 
 use super::ipv6::cidr6;
 use super::{Maker, PhysicalId};
@@ -43,17 +48,16 @@ impl Properties<'_> {
         Ok(tags)
     }
 
-    pub(super) fn optional_address(&self, key: &'static str) -> Result<Option<std::net::Ipv4Addr>, LabError> {
+    pub(super) fn optional_address(&self, key: &'static str) -> Result<Option<Ipv4Addr>, LabError> {
         self.fields.optional(key).map(Node::ipv4).transpose()
     }
 }
 
 impl Maker<'_> {
-    /// Makes one resource. All that it refers to stands.
-    pub(super) fn make(&mut self, resource: &Resource) -> Result<PhysicalId, LabError> {
-        let node = resource.properties.resolve(&|target, place| self.get(target, place))?;
+    /// Makes one resource of its resolved properties.
+    pub(super) fn make(&mut self, resource: &Resource, node: &Node) -> Result<PhysicalId, LabError> {
         let what = format!("{} `{}`", resource.kind.name(), resource.logical);
-        let fields = Fields::of(&node, what, resource.kind.properties())?;
+        let fields = Fields::of(node, what, resource.kind.properties())?;
         let properties = Properties { resource, fields };
         match resource.kind {
             ResourceType::Eip => self.eip(&properties),
@@ -77,6 +81,11 @@ impl Maker<'_> {
             ResourceType::PrefixList => self.prefix_list(&properties),
             ResourceType::SubnetCidrBlock => self.subnet_cidr_block(&properties),
             ResourceType::VpcCidrBlock => self.vpc_cidr_block(&properties),
+            ResourceType::KeyPair => self.key_pair(&properties),
+            ResourceType::NetworkInterface => self.network_interface(&properties),
+            ResourceType::NetworkInterfaceAttachment => self.interface_attachment(&properties),
+            ResourceType::SecurityGroupEgress => self.security_group_rule(&properties, Direction::Egress),
+            ResourceType::SecurityGroupIngress => self.security_group_rule(&properties, Direction::Ingress),
         }
     }
 
@@ -120,6 +129,16 @@ impl Maker<'_> {
 
     fn vpc(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
         let node = properties.fields.required("CidrBlock")?;
+        if let Some(tenancy) = properties.fields.optional("InstanceTenancy")
+            && tenancy.text("`InstanceTenancy`")? != "default"
+        {
+            let (property, value) = ("InstanceTenancy", tenancy.text("`InstanceTenancy`")?.to_owned());
+            return Err(tenancy.error(TemplateFault::PropertyValue {
+                property,
+                value,
+                why: "only default is",
+            }));
+        }
         let change = Change::CreateVpc { cidr: cidr(node)?, tags: properties.tags()? };
         let made = self.create(properties, &node.place, change)?;
         if let PhysicalId::Vpc(vpc) = made {
@@ -196,18 +215,7 @@ impl Maker<'_> {
             ("DestinationIpv6CidrBlock", node) => (cidr6(node)?.trunc().into(), node),
             (_, node) => (Destination::PrefixList(node.value("the id of a prefix list")?), node),
         };
-        let target = match fields.one_of(ROUTE_TARGETS)? {
-            ("GatewayId", node) => RouteVia::InternetGateway(node.value("the id of an internet gateway")?),
-            ("EgressOnlyInternetGatewayId", node) => {
-                RouteVia::EgressOnlyInternetGateway(node.value("the id of an egress-only internet gateway")?)
-            }
-            ("InstanceId", node) => RouteVia::Instance(node.value("the id of an instance")?),
-            ("NatGatewayId", node) => RouteVia::NatGateway(node.value("the id of a NAT gateway")?),
-            ("VpcPeeringConnectionId", node) => {
-                RouteVia::Peering(node.value("the id of a VPC peering connection")?)
-            }
-            (_, node) => RouteVia::Interface(node.value("the id of a network interface")?),
-        };
+        let (target, _) = route_target(fields)?;
         self.apply(properties, &node.place, Change::CreateRoute { table, destination, target })?;
         Ok(PhysicalId::Route { table, destination })
     }
@@ -235,21 +243,31 @@ impl Maker<'_> {
     }
 
     fn eip_association(&mut self, properties: &Properties<'_>) -> Result<PhysicalId, LabError> {
+        let (allocation, interface, private_ip, node) = self.address_target(properties)?;
+        let change = Change::AssociateAddress { allocation, interface, private_ip };
+        self.create(properties, &node.place, change)
+    }
+
+    /// Which Elastic IP is to be mapped to which private address, and where that is said.
+    pub(super) fn address_target<'n>(
+        &self,
+        properties: &Properties<'n>,
+    ) -> Result<(AllocationId, InterfaceId, Option<Ipv4Addr>, &'n Node), LabError> {
         let fields = &properties.fields;
         let (interface, node) = match fields.one_of(ADDRESS_TARGETS)? {
             ("InstanceId", node) => (self.primary_interface(properties, node)?, node),
             (_, node) => (node.value::<InterfaceId>("the id of a network interface")?, node),
         };
-        let change = Change::AssociateAddress {
-            allocation: fields.required("AllocationId")?.value("the allocation id of an Elastic IP")?,
-            interface,
-            private_ip: properties.optional_address("PrivateIpAddress")?,
-        };
-        self.create(properties, &node.place, change)
+        let allocation = fields.required("AllocationId")?.value("the allocation id of an Elastic IP")?;
+        Ok((allocation, interface, properties.optional_address("PrivateIpAddress")?, node))
     }
 
     /// The interface that an instance has from its launch.
-    fn primary_interface(&self, properties: &Properties<'_>, node: &Node) -> Result<InterfaceId, LabError> {
+    pub(super) fn primary_interface(
+        &self,
+        properties: &Properties<'_>,
+        node: &Node,
+    ) -> Result<InterfaceId, LabError> {
         let id: InstanceId = node.value("the id of an instance")?;
         let instance = self.cloud.region().instances().get(&id);
         instance.and_then(|instance| instance.interfaces.first().copied()).ok_or_else(|| {
@@ -258,6 +276,22 @@ impl Maker<'_> {
             node.error(TemplateFault::Refused { logical, code, message: fault.to_string() })
         })
     }
+}
+
+/// What a route leads to, and where that is said.
+pub(super) fn route_target<'n>(fields: &Fields<'n>) -> Result<(RouteVia, &'n Node), LabError> {
+    let (key, node) = fields.one_of(ROUTE_TARGETS)?;
+    let target = match key {
+        "GatewayId" => RouteVia::InternetGateway(node.value("the id of an internet gateway")?),
+        "EgressOnlyInternetGatewayId" => {
+            RouteVia::EgressOnlyInternetGateway(node.value("the id of an egress-only internet gateway")?)
+        }
+        "InstanceId" => RouteVia::Instance(node.value("the id of an instance")?),
+        "NatGatewayId" => RouteVia::NatGateway(node.value("the id of a NAT gateway")?),
+        "VpcPeeringConnectionId" => RouteVia::Peering(node.value("the id of a VPC peering connection")?),
+        _ => RouteVia::Interface(node.value("the id of a network interface")?),
+    };
+    Ok((target, node))
 }
 
 /// A network as EC2 takes it: it clears the host bits itself.

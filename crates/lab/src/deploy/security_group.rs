@@ -1,12 +1,15 @@
 //! Security groups: one resource of a template, several changes of the region.
 
-use model::{Applied, Change, Direction, Peer, Permission, SecurityGroupId};
+use ipnet::Ipv4Net;
+use model::{Applied, Change, Direction, Peer, Permission, Protocol, SecurityGroupId, SecurityGroupRuleId};
 
 use super::ipv6::cidr6;
 use super::resources::{Properties, cidr};
+use super::update::Revision;
 use super::{Maker, PhysicalId};
 use crate::error::LabError;
-use crate::yaml::{Fields, Node};
+use crate::template::Resource;
+use crate::yaml::{Fields, Kind, Node};
 
 const INGRESS: &[&str] = &[
     "IpProtocol",
@@ -37,7 +40,7 @@ impl Maker<'_> {
         let (resource, fields) = (properties.resource, &properties.fields);
         let name = match fields.optional("GroupName") {
             Some(node) => node.text("`GroupName`")?.to_owned(),
-            None => format!("{}-{}", self.lab.name, resource.logical),
+            None => self.free_name(resource),
         };
         let change = Change::CreateSecurityGroup {
             vpc: fields.required("VpcId")?.value("the id of a VPC")?,
@@ -48,18 +51,111 @@ impl Maker<'_> {
         let Applied::SecurityGroup(group) = self.apply(properties, &resource.place, change)? else {
             unreachable!("CreateSecurityGroup gives a security group")
         };
-        for node in fields.items("SecurityGroupIngress")? {
-            let rule = permission(&Fields::of(node, "an ingress rule", INGRESS)?, SOURCES)?;
+        for (node, rule) in rules(fields, "SecurityGroupIngress")? {
             self.authorize(properties, node, group, Direction::Ingress, rule)?;
         }
         if fields.optional("SecurityGroupEgress").is_some() {
             self.revoke_default_egress(properties, group)?;
         }
-        for node in fields.items("SecurityGroupEgress")? {
-            let rule = permission(&Fields::of(node, "an egress rule", EGRESS)?, DESTINATIONS)?;
+        for (node, rule) in rules(fields, "SecurityGroupEgress")? {
             self.authorize(properties, node, group, Direction::Egress, rule)?;
         }
         Ok(PhysicalId::SecurityGroup(group))
+    }
+
+    /// The rules that came and those that went. Rules of other resources, and others' rules, stay.
+    pub(super) fn update_security_group(
+        &mut self,
+        group: SecurityGroupId,
+        revision: &Revision<'_>,
+    ) -> Result<(), LabError> {
+        for (key, direction) in
+            [("SecurityGroupIngress", Direction::Ingress), ("SecurityGroupEgress", Direction::Egress)]
+        {
+            if !revision.changes(key) {
+                continue;
+            }
+            let (old, new) = (rules(&revision.old.fields, key)?, rules(&revision.new.fields, key)?);
+            let egress = direction == Direction::Egress;
+            let listed = |fields: &Fields<'_>| fields.optional("SecurityGroupEgress").is_some();
+            if egress && !listed(&revision.old.fields) {
+                self.revoke_default_egress(&revision.new, group)?;
+            }
+            for (node, rule) in old.iter().filter(|(_, rule)| !new.iter().any(|(_, kept)| kept == rule)) {
+                self.revoke(&revision.new, node, group, direction, rule)?;
+            }
+            for (node, rule) in new.iter().filter(|(_, rule)| !old.iter().any(|(_, kept)| kept == rule)) {
+                self.authorize(&revision.new, node, group, direction, rule.clone())?;
+            }
+            if egress && !listed(&revision.new.fields) {
+                let place = revision.new.resource.place.clone();
+                let node = Node { place, tag: None, kind: Kind::List(Vec::new()) };
+                let all = Permission {
+                    protocol: Protocol::All,
+                    ports: None,
+                    peer: Peer::Cidr(Ipv4Net::default()),
+                    description: None,
+                };
+                self.authorize(&revision.new, &node, group, direction, all)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `AWS::EC2::SecurityGroupIngress` and `AWS::EC2::SecurityGroupEgress`.
+    pub(super) fn security_group_rule(
+        &mut self,
+        properties: &Properties<'_>,
+        direction: Direction,
+    ) -> Result<PhysicalId, LabError> {
+        let node = properties.fields.required("GroupId")?;
+        let group = node.value("the id of a security group")?;
+        let rule = permission(&properties.fields, peers(direction))?;
+        let change = Change::AuthorizeSecurityGroup { group, direction, rule };
+        match self.apply(properties, &node.place, change)? {
+            Applied::SecurityGroupRule(rule) => Ok(PhysicalId::SecurityGroupRule { group, rule }),
+            _ => unreachable!("AuthorizeSecurityGroup gives a rule"),
+        }
+    }
+
+    pub(super) fn update_security_group_rule(
+        &mut self,
+        (group, rule): (SecurityGroupId, SecurityGroupRuleId),
+        new: &Properties<'_>,
+    ) -> Result<(), LabError> {
+        let description = new.fields.optional("Description").map(|node| node.text("`Description`"));
+        let description = description.transpose()?.map(str::to_owned);
+        let change = Change::UpdateSecurityGroupRuleDescription { group, rule, description };
+        self.apply(new, &new.resource.place, change).map(drop)
+    }
+
+    /// The stack's and the resource's name, with a number where another group, such as the one that this is to
+    /// replace, has that.
+    fn free_name(&self, resource: &Resource) -> String {
+        let groups = self.cloud.region().security_groups();
+        let taken = |name: &str| groups.values().any(|group| group.name == name);
+        let first = format!("{}-{}", self.stack, resource.logical);
+        let mut numbered = (2_u32..).map(|number| format!("{first}-{number}"));
+        match taken(&first) {
+            true => numbered.find(|name| !taken(name)).unwrap_or(first),
+            false => first,
+        }
+    }
+
+    fn revoke(
+        &mut self,
+        properties: &Properties<'_>,
+        node: &Node,
+        group: SecurityGroupId,
+        direction: Direction,
+        rule: &Permission,
+    ) -> Result<(), LabError> {
+        let own = self.cloud.region().security_groups().get(&group);
+        let found = own.and_then(|own| own.rule_like(direction, rule.clone()).ok().flatten());
+        // Somebody else may have revoked it.
+        let Some(found) = found.map(|rule| rule.id) else { return Ok(()) };
+        let change = Change::RevokeSecurityGroupRule { group, rule: found };
+        self.apply(properties, &node.place, change).map(drop)
     }
 
     fn authorize(
@@ -88,6 +184,25 @@ impl Maker<'_> {
             let change = Change::RevokeSecurityGroupRule { group, rule };
             self.apply(properties, &properties.resource.place, change).map(|_| ())
         })
+    }
+}
+
+/// The rules that a group lists under a key, each with its place.
+fn rules<'n>(fields: &Fields<'n>, key: &'static str) -> Result<Vec<(&'n Node, Permission)>, LabError> {
+    let read = |node: &'n Node| {
+        let (what, known, peers) = match key {
+            "SecurityGroupIngress" => ("an ingress rule", INGRESS, SOURCES),
+            _ => ("an egress rule", EGRESS, DESTINATIONS),
+        };
+        Ok((node, permission(&Fields::of(node, what, known)?, peers)?))
+    };
+    fields.items(key)?.iter().map(read).collect()
+}
+
+fn peers(direction: Direction) -> &'static [&'static str] {
+    match direction {
+        Direction::Ingress => SOURCES,
+        Direction::Egress => DESTINATIONS,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Resource, Template};
+use super::{Resource, ResourceType, Template};
 use crate::error::{LabError, TemplateFault};
 
 /// How far the walk has come with a resource.
@@ -15,6 +15,11 @@ enum Mark {
 }
 
 impl Template {
+    /// The resources that attach interfaces to the instance with this logical id.
+    pub(crate) fn attachments_of(&self, instance: &str) -> impl Iterator<Item = &Resource> {
+        self.resources().iter().filter(move |resource| resource.attaches_to() == Some(instance))
+    }
+
     /// All resources, each after what it depends on, else in the order of the file. A circle is refused
     /// with its names.
     pub(crate) fn in_order(&self) -> Result<Vec<&Resource>, LabError> {
@@ -23,6 +28,25 @@ impl Template {
             walk.visit(resource)?;
         }
         Ok(walk.order)
+    }
+}
+
+impl Resource {
+    /// The logical id of the instance that this attaches an interface to.
+    fn attaches_to(&self) -> Option<&str> {
+        self.referred("InstanceId")
+    }
+
+    /// The logical id of the interface that this attaches.
+    fn attached(&self) -> Option<&str> {
+        self.referred("NetworkInterfaceId")
+    }
+
+    fn referred(&self, key: &str) -> Option<&str> {
+        if self.kind != ResourceType::NetworkInterfaceAttachment {
+            return None;
+        }
+        self.properties.field(key)?.targets().first().map(|(target, _)| target.logical())
     }
 }
 
@@ -43,7 +67,8 @@ impl<'t> Walk<'t> {
         }
         self.marks.insert(logical, Mark::OnPath);
         self.path.push(logical);
-        for dependency in resource.dependencies() {
+        let attached = self.template.attachments_of(logical).filter_map(Resource::attached);
+        for dependency in resource.dependencies().chain(attached) {
             if let Some(dependency) = self.template.resource(dependency) {
                 self.visit(dependency)?;
             }

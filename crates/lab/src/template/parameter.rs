@@ -56,7 +56,8 @@ impl Parameters {
     pub(super) fn read(fields: &Fields<'_>, setting: &Setting) -> Result<Self, LabError> {
         let mut all = BTreeMap::new();
         for (key, node) in fields.entries("Parameters")? {
-            all.insert(key.name.clone(), Parameter::read(key, node, setting.parameters.get(&key.name))?);
+            let given = setting.parameters.get(&key.name).or_else(|| setting.previous.get(&key.name));
+            all.insert(key.name.clone(), Parameter::read(key, node, given)?);
         }
         match setting.parameters.keys().find(|name| !all.contains_key(*name)) {
             Some(unknown) => {

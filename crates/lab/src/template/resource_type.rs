@@ -45,10 +45,20 @@ pub enum ResourceType {
     SubnetCidrBlock,
     /// `AWS::EC2::VPCCidrBlock`
     VpcCidrBlock,
+    /// `AWS::EC2::KeyPair`
+    KeyPair,
+    /// `AWS::EC2::NetworkInterface`
+    NetworkInterface,
+    /// `AWS::EC2::NetworkInterfaceAttachment`
+    NetworkInterfaceAttachment,
+    /// `AWS::EC2::SecurityGroupEgress`
+    SecurityGroupEgress,
+    /// `AWS::EC2::SecurityGroupIngress`
+    SecurityGroupIngress,
 }
 
 impl ResourceType {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 26] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
@@ -70,6 +80,11 @@ impl ResourceType {
         Self::PrefixList,
         Self::SubnetCidrBlock,
         Self::VpcCidrBlock,
+        Self::KeyPair,
+        Self::NetworkInterface,
+        Self::NetworkInterfaceAttachment,
+        Self::SecurityGroupEgress,
+        Self::SecurityGroupIngress,
     ];
 
     /// The type called so in templates.
@@ -106,6 +121,11 @@ impl ResourceType {
             Self::PrefixList => "AWS::EC2::PrefixList",
             Self::SubnetCidrBlock => "AWS::EC2::SubnetCidrBlock",
             Self::VpcCidrBlock => "AWS::EC2::VPCCidrBlock",
+            Self::KeyPair => "AWS::EC2::KeyPair",
+            Self::NetworkInterface => "AWS::EC2::NetworkInterface",
+            Self::NetworkInterfaceAttachment => "AWS::EC2::NetworkInterfaceAttachment",
+            Self::SecurityGroupEgress => "AWS::EC2::SecurityGroupEgress",
+            Self::SecurityGroupIngress => "AWS::EC2::SecurityGroupIngress",
         }
     }
 
@@ -123,6 +143,8 @@ impl ResourceType {
                 "NetworkInterfaces",
                 "SourceDestCheck",
                 "UserData",
+                "KeyName",
+                "DisableApiTermination",
                 "MetadataOptions",
                 "Ipv6AddressCount",
                 "Ipv6Addresses",
@@ -161,7 +183,7 @@ impl ResourceType {
                 "Tags",
             ],
             Self::SubnetRouteTableAssociation => &["RouteTableId", "SubnetId"],
-            Self::Vpc => &["CidrBlock", "EnableDnsSupport", "EnableDnsHostnames", "Tags"],
+            Self::Vpc => &["CidrBlock", "EnableDnsSupport", "EnableDnsHostnames", "InstanceTenancy", "Tags"],
             Self::VpcGatewayAttachment => &["VpcId", "InternetGatewayId"],
             Self::NatGateway => &[
                 "AllocationId",
@@ -193,6 +215,44 @@ impl ResourceType {
             Self::PrefixList => &["PrefixListName", "AddressFamily", "MaxEntries", "Entries", "Tags"],
             Self::SubnetCidrBlock => &["SubnetId", "Ipv6CidrBlock"],
             Self::VpcCidrBlock => &["VpcId", "CidrBlock", "AmazonProvidedIpv6CidrBlock"],
+            Self::KeyPair => &["KeyName", "PublicKeyMaterial", "Tags"],
+            Self::NetworkInterface => &[
+                "Description",
+                "GroupSet",
+                "Ipv6AddressCount",
+                "Ipv6Addresses",
+                "PrivateIpAddress",
+                "PrivateIpAddresses",
+                "SecondaryPrivateIpAddressCount",
+                "SourceDestCheck",
+                "SubnetId",
+                "Tags",
+            ],
+            Self::NetworkInterfaceAttachment => {
+                &["DeleteOnTermination", "DeviceIndex", "InstanceId", "NetworkInterfaceId"]
+            }
+            Self::SecurityGroupEgress => &[
+                "GroupId",
+                "IpProtocol",
+                "FromPort",
+                "ToPort",
+                "CidrIp",
+                "CidrIpv6",
+                "DestinationPrefixListId",
+                "DestinationSecurityGroupId",
+                "Description",
+            ],
+            Self::SecurityGroupIngress => &[
+                "GroupId",
+                "IpProtocol",
+                "FromPort",
+                "ToPort",
+                "CidrIp",
+                "CidrIpv6",
+                "SourcePrefixListId",
+                "SourceSecurityGroupId",
+                "Description",
+            ],
         }
     }
 
@@ -225,6 +285,16 @@ impl ResourceType {
             Self::EgressOnlyInternetGateway | Self::SubnetCidrBlock | Self::VpcCidrBlock => &["Id"],
             Self::GatewayRouteTableAssociation => &["AssociationId"],
             Self::PrefixList => &["PrefixListId", "Version"],
+            Self::KeyPair => &["KeyFingerprint", "KeyPairId"],
+            Self::NetworkInterface => &[
+                "Id",
+                "PrimaryIpv6Address",
+                "PrimaryPrivateIpAddress",
+                "SecondaryPrivateIpAddresses",
+                "VpcId",
+            ],
+            Self::NetworkInterfaceAttachment => &["AttachmentId"],
+            Self::SecurityGroupEgress | Self::SecurityGroupIngress => &["Id"],
         }
     }
 }

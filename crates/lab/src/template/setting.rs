@@ -18,13 +18,16 @@ pub struct Setting {
     pub uuid: String,
     /// The parameters' values by their names; those that are missing have their defaults.
     pub parameters: BTreeMap<String, String>,
+    /// What they had before: parameters that are given nothing now keep it, where the template still has them.
+    pub previous: BTreeMap<String, String>,
 }
 
 impl Setting {
     /// A stack without parameters, with the nil UUID.
     pub fn new(region: RegionKey, stack: &str) -> Self {
         let uuid = NIL.to_owned();
-        Self { region, stack: stack.to_owned(), uuid, parameters: BTreeMap::new() }
+        let (parameters, previous) = (BTreeMap::new(), BTreeMap::new());
+        Self { region, stack: stack.to_owned(), uuid, parameters, previous }
     }
 
     /// The stack's id as CloudFormation forms it.

@@ -296,6 +296,13 @@ impl Agent {
                 Ok(Condition::Coming)
             }
             InstanceState::Terminated => {
+                // A stack is taken away in one step, whether the machines have ended or not.
+                if spec.state_dir.exists() {
+                    machine::kill(&spec.state_dir)?;
+                    if !matches!(machine::status(&spec.state_dir), Some(MachineStatus::Failed { .. })) {
+                        self.clean_up(&spec)?;
+                    }
+                }
                 let key = (region.key().clone(), instance.id);
                 let since = instance.state_time;
                 if self.terminated.reached(&self.cloud.clock, key.clone(), since, TERMINATED_IS_SHOWN) {

@@ -4,7 +4,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
-use super::{Shared, clock, report};
+use super::{Shared, clock, report, stacks};
 use crate::protocol::{Answer, Conversation, ProtocolError, Request};
 
 /// Accepts clients for ever, each on a thread of its own.
@@ -49,6 +49,13 @@ fn answer(client: &mut Conversation, shared: &Shared, request: Request) -> Resul
             Some(cloud) => match report::explain(&cloud, &question) {
                 Ok(explanation) => Answer::Explanation(explanation),
                 Err(unanswerable) => Answer::Refused(unanswerable.to_string()),
+            },
+            None => not_up(),
+        }),
+        Request::Apply(request) => client.say(&match shared.cloud() {
+            Some(cloud) => match stacks::apply(&cloud, request) {
+                Ok(report) => Answer::Applied(report),
+                Err(error) => Answer::Refused(error.to_string()),
             },
             None => not_up(),
         }),

@@ -1,8 +1,8 @@
 //! Key pairs: public keys that clients bring. Private keys are not made here.
 
-mod public_key;
-
-use model::{Applied, Change, Fault, KeyPair, KeyPairId};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::{Applied, Change, Fault, KeyPair, KeyPairId, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
@@ -12,8 +12,6 @@ use crate::ec2::error::Error;
 use crate::ec2::filter::Names;
 use crate::ec2::time::{Timestamp, now};
 use crate::store::ClientToken;
-
-use public_key::PublicKey;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -81,7 +79,9 @@ impl Action for ImportKeyPair {
     type Answer = ImportKeyPairAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<ImportKeyPairAnswer, Error> {
-        let key = PublicKey::of_request(&self.public_key_material)?;
+        let material = STANDARD.decode(self.public_key_material.trim()).ok();
+        let line = material.and_then(|material| String::from_utf8(material).ok());
+        let key = line.and_then(|line| PublicKey::parse(&line)).ok_or(Error::InvalidKeyFormat)?;
         let tags = tags_for("key-pair", self.tag_specification)?;
         let import = Change::ImportKeyPair {
             name: self.key_name.clone(),
@@ -147,10 +147,15 @@ fn shown(key_pair: &KeyPair, with_key: bool) -> ShownKeyPair {
     ShownKeyPair {
         key_pair_id: key_pair.id,
         key_name: key_pair.name.clone(),
-        key_type: public_key::kind(&key_pair.public_key),
+        key_type: kind(&key_pair.public_key),
         key_fingerprint: key_pair.fingerprint.clone(),
         create_time: Timestamp(key_pair.create_time),
         public_key: with_key.then(|| key_pair.public_key.clone()),
         tag_set: tag_set(&key_pair.tags),
     }
+}
+
+/// EC2's name for the type of a key.
+fn kind(line: &str) -> &'static str {
+    if line.starts_with("ssh-rsa") { "rsa" } else { "ed25519" }
 }

@@ -5,15 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-use crate::ec2::error::Error;
-
 /// A public key.
-pub(super) struct PublicKey {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
     /// As `authorized_keys` has it.
-    pub(super) line: String,
+    pub line: String,
     /// As EC2 shows it for keys that were imported: of an RSA key the MD5 digest of its DER form, of an ED25519 key
     /// the SHA-256 digest.
-    pub(super) fingerprint: String,
+    pub fingerprint: String,
 }
 
 const RSA: &str = "ssh-rsa";
@@ -27,13 +26,8 @@ const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
 impl PublicKey {
-    /// Of the base64 text that a request holds.
-    pub(super) fn of_request(material: &str) -> Result<PublicKey, Error> {
-        Self::read(material).ok_or(Error::InvalidKeyFormat)
-    }
-
-    fn read(material: &str) -> Option<PublicKey> {
-        let text = String::from_utf8(STANDARD.decode(material.trim()).ok()?).ok()?;
+    /// Reads a line of `authorized_keys` without options: an RSA or ED25519 key. None if it is no such line.
+    pub fn parse(text: &str) -> Option<PublicKey> {
         let line = text.trim();
         let mut words = line.split_ascii_whitespace();
         let (kind, blob) = (words.next()?, STANDARD.decode(words.next()?).ok()?);
@@ -56,11 +50,6 @@ impl PublicKey {
         };
         rest.is_empty().then(|| PublicKey { line: line.to_owned(), fingerprint })
     }
-}
-
-/// EC2's name for the type of a key.
-pub(super) fn kind(line: &str) -> &'static str {
-    if line.starts_with(RSA) { "rsa" } else { "ed25519" }
 }
 
 /// Takes a string with its length before it (RFC 4251, section 5).
@@ -105,19 +94,14 @@ mod tests {
             3U1rvK6vNpuUvo15qfGsrTxLLow4M32IApy+eb69zukASIZiWCLMIUOJniLXud1pHiUlMw5JuPgVmKHP5O7MG32qoj\
             ftDVaf3M4+c7";
 
-    fn read(line: &str) -> Option<PublicKey> {
-        PublicKey::read(&STANDARD.encode(line))
-    }
-
     /// As `ssh-keygen -l` says, and as `openssl md5` says of the key that `ssh-keygen -e -m PKCS8` writes, in DER.
     #[test]
     fn fingerprints() {
-        let key = read(&format!("ssh-ed25519 {ED25519_KEY} me@home\n")).unwrap();
+        let key = PublicKey::parse(&format!("ssh-ed25519 {ED25519_KEY} me@home\n")).unwrap();
         assert_eq!(key.fingerprint, "WhHMFBZv8NnxqOmx6D2KsiKrZhIgoiLd2Gsta3t0AdY=");
-        assert_eq!((key.line.ends_with("me@home"), kind(&key.line)), (true, "ed25519"));
-        let key = read(&format!("ssh-rsa {RSA_KEY}")).unwrap();
+        assert!(key.line.ends_with("me@home"));
+        let key = PublicKey::parse(&format!("ssh-rsa {RSA_KEY}")).unwrap();
         assert_eq!(key.fingerprint, "93:41:be:b0:ed:a6:1b:da:b0:f0:8e:fb:18:b9:3f:76");
-        assert_eq!(kind(&key.line), "rsa");
     }
 
     #[test]
@@ -130,8 +114,7 @@ mod tests {
             format!("ssh-ed25519 {ED25519_KEY}\nssh-ed25519 {ED25519_KEY}"),
             "-----BEGIN PUBLIC KEY-----".to_owned(),
         ] {
-            assert!(read(&line).is_none(), "{line}");
+            assert!(PublicKey::parse(&line).is_none(), "{line}");
         }
-        assert!(PublicKey::of_request("!").is_err());
     }
 }
