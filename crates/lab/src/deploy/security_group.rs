@@ -1,15 +1,17 @@
 //! Security groups: one resource of a template, several changes of the region.
 
-use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::{Applied, Change, Direction, Peer, Permission, Protocol, SecurityGroupId, SecurityGroupRuleId};
 
 use super::ipv6::cidr6;
 use super::resources::{Properties, cidr};
 use super::update::Revision;
 use super::{Maker, PhysicalId};
-use crate::error::LabError;
+use crate::error::{LabError, Place};
 use crate::template::Resource;
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node};
 
 const INGRESS: &[&str] = &[
     "IpProtocol",
@@ -52,13 +54,13 @@ impl Maker<'_> {
             unreachable!("CreateSecurityGroup gives a security group")
         };
         for (node, rule) in rules(fields, "SecurityGroupIngress")? {
-            self.authorize(properties, node, group, Direction::Ingress, rule)?;
+            self.authorize(properties, &node.place, group, Direction::Ingress, rule)?;
         }
         if fields.optional("SecurityGroupEgress").is_some() {
             self.revoke_default_egress(properties, group)?;
         }
         for (node, rule) in rules(fields, "SecurityGroupEgress")? {
-            self.authorize(properties, node, group, Direction::Egress, rule)?;
+            self.authorize(properties, &node.place, group, Direction::Egress, rule)?;
         }
         Ok(PhysicalId::SecurityGroup(group))
     }
@@ -82,21 +84,13 @@ impl Maker<'_> {
                 self.revoke_default_egress(&revision.new, group)?;
             }
             for (node, rule) in old.iter().filter(|(_, rule)| !new.iter().any(|(_, kept)| kept == rule)) {
-                self.revoke(&revision.new, node, group, direction, rule)?;
+                self.revoke(&revision.new, &node.place, group, direction, rule)?;
             }
             for (node, rule) in new.iter().filter(|(_, rule)| !old.iter().any(|(_, kept)| kept == rule)) {
-                self.authorize(&revision.new, node, group, direction, rule.clone())?;
+                self.authorize(&revision.new, &node.place, group, direction, rule.clone())?;
             }
             if egress && !listed(&revision.new.fields) {
-                let place = revision.new.resource.place.clone();
-                let node = Node { place, tag: None, kind: Kind::List(Vec::new()) };
-                let all = Permission {
-                    protocol: Protocol::All,
-                    ports: None,
-                    peer: Peer::Cidr(Ipv4Net::default()),
-                    description: None,
-                };
-                self.authorize(&revision.new, &node, group, direction, all)?;
+                self.authorize_default_egress(&revision.new, group)?;
             }
         }
         Ok(())
@@ -145,7 +139,7 @@ impl Maker<'_> {
     fn revoke(
         &mut self,
         properties: &Properties<'_>,
-        node: &Node,
+        place: &Place,
         group: SecurityGroupId,
         direction: Direction,
         rule: &Permission,
@@ -155,36 +149,56 @@ impl Maker<'_> {
         // Somebody else may have revoked it.
         let Some(found) = found.map(|rule| rule.id) else { return Ok(()) };
         let change = Change::RevokeSecurityGroupRule { group, rule: found };
-        self.apply(properties, &node.place, change).map(drop)
+        self.apply(properties, place, change).map(drop)
     }
 
     fn authorize(
         &mut self,
         properties: &Properties<'_>,
-        node: &Node,
+        place: &Place,
         group: SecurityGroupId,
         direction: Direction,
         rule: Permission,
     ) -> Result<(), LabError> {
         let change = Change::AuthorizeSecurityGroup { group, direction, rule };
-        self.apply(properties, &node.place, change).map(|_| ())
+        self.apply(properties, place, change).map(drop)
     }
 
-    /// A template's egress rules stand in place of the rule that lets everything out, as CloudFormation has it.
+    /// A template's egress rules stand in place of the rules that let everything out, as CloudFormation has it.
     fn revoke_default_egress(
         &mut self,
         properties: &Properties<'_>,
         group: SecurityGroupId,
     ) -> Result<(), LabError> {
-        let rules =
-            self.cloud.region().security_groups().get(&group).into_iter().flat_map(|group| group.rules());
-        let outward: Vec<_> =
-            rules.filter(|rule| rule.direction == Direction::Egress).map(|rule| rule.id).collect();
-        outward.into_iter().try_for_each(|rule| {
-            let change = Change::RevokeSecurityGroupRule { group, rule };
-            self.apply(properties, &properties.resource.place, change).map(|_| ())
+        EVERYWHERE.into_iter().try_for_each(|peer| {
+            self.revoke(properties, &properties.resource.place, group, Direction::Egress, &everything(peer))
         })
     }
+
+    /// As EC2 makes a group: for IPv6 only where the VPC has that.
+    fn authorize_default_egress(
+        &mut self,
+        properties: &Properties<'_>,
+        group: SecurityGroupId,
+    ) -> Result<(), LabError> {
+        let region = self.cloud.region();
+        let vpc = region.security_groups().get(&group).and_then(|group| region.vpcs().get(&group.vpc));
+        let families = if vpc.is_some_and(|vpc| !vpc.ipv6.is_empty()) { 2 } else { 1 };
+        EVERYWHERE.into_iter().take(families).try_for_each(|peer| {
+            let place = &properties.resource.place;
+            self.authorize(properties, place, group, Direction::Egress, everything(peer))
+        })
+    }
+}
+
+/// Every address, of IPv4 and of IPv6.
+const EVERYWHERE: [Peer; 2] = [
+    Peer::Cidr(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+    Peer::Cidr6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+];
+
+fn everything(peer: Peer) -> Permission {
+    Permission { protocol: Protocol::All, ports: None, peer, description: None }
 }
 
 /// The rules that a group lists under a key, each with its place.

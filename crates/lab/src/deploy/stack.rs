@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Applied, Change, Fault, InstanceState, NatGatewayState, Region};
+use model::{Applied, Change, Fault, InstanceState, InterfaceAttribute, NatGatewayState, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -223,9 +223,31 @@ impl StackChange<'_> {
         match self.try_make(resource, node) {
             Ok(()) => drop(self.leaving.insert(old.logical.clone())),
             // What is wrong with the new one is more to the point than why the old one cannot go.
-            Err(error) => remove(self.maker.cloud, &old.physical).map_err(|_| error)?,
+            Err(error) => {
+                let removed = self.spare_interfaces(&old.physical);
+                let removed = removed.and_then(|()| remove(self.maker.cloud, &old.physical));
+                removed.map_err(|_| error)?;
+            }
         }
         Ok((Some(Deed::Replaced), self.maker.make(resource, node)?))
+    }
+
+    /// Has an instance that goes leave behind the interfaces that are resources of their own: they are for the one that
+    /// takes its place.
+    fn spare_interfaces(&mut self, physical: &PhysicalId) -> Result<(), Fault> {
+        let PhysicalId::Instance(instance) = physical else { return Ok(()) };
+        let own = self.maker.done.physical.values().filter_map(|physical| match physical {
+            PhysicalId::Interface(interface) => self.maker.cloud.region().interfaces().get(interface),
+            _ => None,
+        });
+        let tied = own.filter_map(|own| Some((own.id, own.attachment.as_ref()?)));
+        let tied: Vec<_> =
+            tied.filter(|(_, tie)| tie.instance == *instance).map(|(id, tie)| (id, tie.id)).collect();
+        for (interface, attachment) in tied {
+            let attribute = InterfaceAttribute::DeleteOnTermination { attachment, delete: false };
+            self.maker.cloud.apply(Change::ModifyNetworkInterfaceAttribute { interface, attribute })?;
+        }
+        Ok(())
     }
 
     /// Whether a resource could be made now.
