@@ -3,6 +3,8 @@
 //! A row's tests are `<row>::aws` and `<row>::rfc`. Where a profile does not do what a row asks for, the scenario
 //! asserts what it does instead, and the reason stands beside it. The table of all rows is in docs/nat-gateways.md.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod checklist;
 mod nat64;
 mod page;
