@@ -83,16 +83,16 @@ WRONG = {
         ["`Ipv6Native` of AWS::EC2::Subnet is not supported", "CidrBlock"],
     ),
     "an unknown section": (
-        ("    Resources:", "    Parameters: {}\n    Resources:"),
-        "Parameters",
-        ["`Parameters` is not supported"],
+        ("    Resources:", "    Transform: {}\n    Resources:"),
+        "Transform",
+        ["`Transform` is not supported"],
     ),
     "an unknown function": (
         ("!Ref Subnet", "!ImportValue Subnet"),
         "!ImportValue",
         ["`!ImportValue` is not supported"],
     ),
-    "a reference to nothing": (("!Ref Subnet", "!Ref Sibnet"), "!Ref Sibnet", ["no resource is called `Sibnet`"]),
+    "a reference to nothing": (("!Ref Subnet", "!Ref Sibnet"), "!Ref Sibnet", ["no resource or parameter is called `Sibnet`"]),
     "an overlapping subnet": (
         (
             "      Table:",
