@@ -11,7 +11,7 @@ import pytest
 from conftest import RINGWALL, ROOT, ringwall, until
 from endpoint import Serve, instance
 
-NETWORK = ROOT / "e2e" / "templates" / "network.cfn.yaml"
+NETWORK = ROOT / "labs" / "templates" / "network.cfn.yaml"
 SERVER = "10.80.0.10"
 
 
@@ -154,8 +154,7 @@ def test_a_daemon_that_is_killed_knows_its_stack_or_has_none(cloud):
         cloud.start()
         vpcs = len(everything(ec2)[0])
         assert vpcs in (0, 2)
-        settled = apply(cloud, Way=way)
-        print(turn, len(settled['done']))
+        apply(cloud, Way=way)
         assert len(everything(ec2)[0]) == 2, "nothing was made twice"
         assert apply(cloud, Way=way)["done"] == []
         assert answers(cloud, "client-a", 80) == "hello from network"

@@ -262,9 +262,9 @@ pub(crate) mod tests {
                 "t.yaml:2:3: the logical id `A-b` is not alphanumeric",
             ),
             (
-                "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties: {InstanceTenancy: default}",
-                "t.yaml:4:18: property `InstanceTenancy` of AWS::EC2::VPC is not supported \
-                 (supported: CidrBlock, EnableDnsSupport, EnableDnsHostnames, Tags)",
+                "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties: {Ipv4IpamPoolId: a}",
+                "t.yaml:4:18: property `Ipv4IpamPoolId` of AWS::EC2::VPC is not supported \
+                 (supported: CidrBlock, EnableDnsSupport, EnableDnsHostnames, InstanceTenancy, Tags)",
             ),
             (
                 "Resources:\n  A:\n    Type: AWS::EC2::VPC\n    DependsOn: B",

@@ -447,7 +447,12 @@ fn resources() {
         (
             "InstanceType: m4.large",
             "InstanceType: m4.large\n          KeyName: k",
-            "x.yaml:26:11: property `KeyName` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, NetworkInterfaces, SourceDestCheck, UserData, MetadataOptions, Ipv6AddressCount, Ipv6Addresses, Tags)",
+            "x.yaml:26:20: Server: The key pair 'k' does not exist (InvalidKeyPair.NotFound)",
+        ),
+        (
+            "InstanceType: m4.large",
+            "InstanceType: m4.large\n          Monitoring: true",
+            "x.yaml:26:11: property `Monitoring` of AWS::EC2::Instance is not supported (supported: ImageId, InstanceType, SubnetId, PrivateIpAddress, SecurityGroupIds, NetworkInterfaces, SourceDestCheck, UserData, KeyName, DisableApiTermination, MetadataOptions, Ipv6AddressCount, Ipv6Addresses, Tags)",
         ),
         (
             "InstanceType: m4.large",
@@ -479,10 +484,20 @@ fn interfaces_of_instances() {
         ),
         (
             subnet,
-            "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, Ipv6AddressCount: 1}]\n",
-            "x.yaml:26:71: unknown key `Ipv6AddressCount` in a network interface (known: \
-             AssociatePublicIpAddress, DeleteOnTermination, Description, DeviceIndex, GroupSet, PrivateIpAddress, \
-             SubnetId)",
+            "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, NetworkCardIndex: 1}]\n",
+            "x.yaml:26:71: unknown key `NetworkCardIndex` in a network interface (known: \
+             AssociatePublicIpAddress, DeleteOnTermination, Description, DeviceIndex, GroupSet, Ipv6AddressCount, \
+             Ipv6Addresses, NetworkInterfaceId, PrivateIpAddress, SubnetId)",
+        ),
+        (
+            subnet,
+            "          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet, NetworkInterfaceId: eni-00000001}]\n",
+            "x.yaml:26:58: a network interface needs exactly one of NetworkInterfaceId, a new one's properties",
+        ),
+        (
+            subnet,
+            "          Ipv6AddressCount: 1\n          NetworkInterfaces: [{DeviceIndex: 0, SubnetId: !Ref Subnet}]\n",
+            "x.yaml:26:29: Server: Network interfaces and an instance-level {…} (InvalidParameterCombination)",
         ),
         (
             subnet,

@@ -12,7 +12,7 @@ use model::{Change, Destination, InstanceState, NatGatewayState, Region, RouteTa
 use proptest::prelude::*;
 
 /// 43 resources of nearly all types.
-const NETWORK: &str = include_str!("../../../e2e/templates/network.cfn.yaml");
+const NETWORK: &str = include_str!("../../../labs/templates/network.cfn.yaml");
 
 /// A cloud in memory with one stack.
 struct World {

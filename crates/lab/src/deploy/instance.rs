@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use model::{
-    Applied, Change, ImageId, InstanceAttribute, InstanceId, InterfaceSource, Launch, LaunchInterface,
+    Applied, Change, Fault, ImageId, InstanceAttribute, InstanceId, InterfaceSource, Launch, LaunchInterface,
     MetadataOptions, NewInterface, SecurityGroupId,
 };
 
@@ -37,7 +37,8 @@ const OF_A_NEW_ONE: [&str; 7] = [
     "SubnetId",
 ];
 /// What the interfaces say where they are listed.
-const OF_THE_INTERFACE: [&str; 3] = ["SubnetId", "PrivateIpAddress", "SecurityGroupIds"];
+const OF_THE_INTERFACE: [&str; 5] =
+    ["SubnetId", "PrivateIpAddress", "SecurityGroupIds", "Ipv6AddressCount", "Ipv6Addresses"];
 const METADATA_OPTIONS: &[&str] = &["HttpPutResponseHopLimit", "HttpTokens"];
 
 impl Maker<'_> {
@@ -59,7 +60,7 @@ impl Maker<'_> {
             image,
             instance_type,
             interfaces,
-            key_name: fields.optional("KeyName").map(key_name).transpose()?,
+            key_name: self.key_name(properties)?,
             user_data,
             metadata,
             disable_api_termination: termination_protection(fields)?,
@@ -80,6 +81,18 @@ impl Maker<'_> {
             self.apply(properties, &place, Change::AssignPublicAddress { interface, public_ip })?;
         }
         Ok(PhysicalId::Instance(instance))
+    }
+
+    /// The name of a key pair that there is.
+    fn key_name(&self, properties: &Properties<'_>) -> Result<Option<String>, LabError> {
+        let Some(node) = properties.fields.optional("KeyName") else { return Ok(None) };
+        let name = node.text("`KeyName`")?.to_owned();
+        if self.cloud.region().key_pair_named(&name).is_some() {
+            return Ok(Some(name));
+        }
+        let fault = Fault::KeyPairNotFound(name);
+        let (logical, code) = (properties.resource.logical.clone(), fault.code());
+        Err(node.error(TemplateFault::Refused { logical, code, message: fault.to_string() }))
     }
 
     /// What can be changed while it runs.
@@ -113,10 +126,6 @@ impl Maker<'_> {
         }
         Ok(())
     }
-}
-
-fn key_name(node: &Node) -> Result<String, LabError> {
-    node.text("`KeyName`").map(str::to_owned)
 }
 
 fn termination_protection(fields: &Fields<'_>) -> Result<bool, LabError> {

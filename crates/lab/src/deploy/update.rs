@@ -282,3 +282,39 @@ fn tagged(physical: &PhysicalId) -> Option<TaggedResource> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One row a type: its properties, those that can be changed in italics, and its attributes.
+    fn table() -> String {
+        let mut rows: Vec<_> = ResourceType::ALL.into_iter().map(row).collect();
+        rows.sort();
+        format!("| Type | Properties | `Fn::GetAtt` |\n| --- | --- | --- |\n{}", rows.concat())
+    }
+
+    fn row(kind: ResourceType) -> String {
+        let can = updatable(kind);
+        let shown = |key: &&str| if can.contains(key) { format!("*{key}*") } else { (*key).to_owned() };
+        let properties: Vec<_> = kind.properties().iter().map(shown).collect();
+        let name = kind.name().trim_start_matches("AWS::EC2::");
+        format!("| `{name}` | {} | {} |\n", properties.join(", "), kind.attributes().join(", "))
+    }
+
+    #[test]
+    fn what_can_be_changed_is_a_property() {
+        for kind in ResourceType::ALL {
+            for key in updatable(kind) {
+                assert!(kind.properties().contains(key), "{} has no {key}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_lists_what_there_is() {
+        let page = include_str!("../../../../docs/templates.md");
+        let table = table();
+        assert!(page.contains(&table), "docs/templates.md must have this table:\n{table}");
+    }
+}

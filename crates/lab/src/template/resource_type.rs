@@ -58,7 +58,8 @@ pub enum ResourceType {
 }
 
 impl ResourceType {
-    const ALL: [Self; 26] = [
+    /// All of them.
+    pub(crate) const ALL: [Self; 26] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
