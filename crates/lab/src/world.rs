@@ -23,7 +23,7 @@ pub const INTERNET: &str = "internet";
 pub const POOL6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32);
 
 /// Prefix length of an IPv6 CIDR block of the pool: that of a VPC's.
-pub(crate) const BLOCK: u8 = 56;
+const BLOCK: u8 = 56;
 
 /// Whether VPCs' IPv6 CIDR blocks can come from a network.
 pub fn is_pool6(network: Ipv6Net) -> bool {

@@ -79,4 +79,4 @@ pub use rule::{BadProtocol, Direction, Peer, Permission, Protocol, Rule};
 pub use security_group::SecurityGroup;
 pub use subnet::{Subnet, SubnetIpv6Attribute, SubnetIpv6CidrBlock};
 pub use tag::{TaggedResource, Tags};
-pub use vpc::{CidrAssociation, Vpc, VpcAttribute, VpcIpv6CidrBlock};
+pub use vpc::{CidrAssociation, Vpc, VpcAttribute, VpcIpv6CidrBlock, free_ipv6_block};

@@ -25,6 +25,8 @@ mod ipv6;
 
 pub use dns::VpcAttribute;
 
+pub use ipv6::free_ipv6_block;
+
 /// A network of its own: addresses of one VPC mean nothing in another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vpc {

@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv6Net;
-use model::Region;
+use model::free_ipv6_block;
 
 use super::error::Error;
 use crate::store::Transaction;
-
-/// Prefix length of a VPC's block.
-const PREFIX_LENGTH: u8 = 56;
 
 /// Where IPv6 CIDR blocks of VPCs come from; none can be had without a network.
 #[derive(Debug, Clone, Copy)]
@@ -19,15 +16,10 @@ impl Pool6 {
     /// The lowest block that no VPC of any region has.
     pub(super) fn find(self, transaction: &Transaction<'_>) -> Result<Ipv6Net, Error> {
         let none = Error::InsufficientAddressCapacity("There are no IPv6 addresses: no pool is configured.");
-        let mut taken = BTreeSet::new();
-        taken.extend(blocks(transaction.region()));
-        transaction.each_other_region(|region| taken.extend(blocks(region)));
-        let mut all = self.0.ok_or(none)?.subnets(PREFIX_LENGTH).into_iter().flatten();
-        let free = all.find(|block| !taken.contains(block));
-        free.ok_or(Error::InsufficientAddressCapacity("All IPv6 CIDR blocks of the pool are taken."))
+        let pool = self.0.ok_or(none)?;
+        let mut taken: BTreeSet<_> = transaction.region().ipv6_blocks().collect();
+        transaction.each_other_region(|region| taken.extend(region.ipv6_blocks()));
+        free_ipv6_block(pool, &taken)
+            .ok_or(Error::InsufficientAddressCapacity("All IPv6 CIDR blocks of the pool are taken."))
     }
-}
-
-fn blocks(region: &Region) -> impl Iterator<Item = Ipv6Net> {
-    region.vpcs().values().flat_map(|vpc| &vpc.ipv6).map(|block| block.cidr)
 }

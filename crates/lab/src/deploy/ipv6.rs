@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv6Net;
 use model::{
-    AddressFamily, Change, Ipv6Addresses, PrefixListEntry, PrefixListId, Region, SubnetId,
-    SubnetIpv6Attribute,
+    AddressFamily, Change, Ipv6Addresses, PrefixListEntry, PrefixListId, SubnetId, SubnetIpv6Attribute,
+    free_ipv6_block,
 };
 
 use super::resources::{Properties, cidr};
@@ -13,7 +13,6 @@ use super::update::Revision;
 use super::{Maker, PhysicalId};
 use crate::error::{LabError, TemplateFault, WorldFault};
 use crate::template::Resource;
-use crate::world::BLOCK;
 use crate::yaml::{Fields, Node};
 
 const CIDR_BLOCKS: &[&str] = &["CidrBlock", "AmazonProvidedIpv6CidrBlock"];
@@ -140,16 +139,10 @@ impl Maker<'_> {
 
     /// The lowest block of the lab's pool that no VPC has.
     fn ipv6_block(&self, resource: &Resource) -> Result<Ipv6Net, LabError> {
-        let mut taken = BTreeSet::new();
-        let mut take = |region: &Region| {
-            taken.extend(region.vpcs().values().flat_map(|vpc| &vpc.ipv6).map(|block| block.cidr));
-        };
-        take(self.cloud.region());
-        self.cloud.each_other_region(&mut take);
+        let mut taken: BTreeSet<_> = self.cloud.region().ipv6_blocks().collect();
+        self.cloud.each_other_region(&mut |region| taken.extend(region.ipv6_blocks()));
         let pool = self.lab.world.internet.pool6;
-        let mut blocks = pool.subnets(BLOCK).into_iter().flatten();
-        let free = blocks.find(|block| !taken.contains(block));
-        free.ok_or_else(|| resource.place.error(WorldFault::Pool6Exhausted { pool }))
+        free_ipv6_block(pool, &taken).ok_or_else(|| resource.place.error(WorldFault::Pool6Exhausted { pool }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The IPv6 CIDR blocks of a VPC.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -13,7 +14,17 @@ use crate::vpc::VpcIpv6CidrBlock;
 /// Prefix length of a VPC's IPv6 CIDR block (VPC User Guide, "VPC CIDR blocks").
 const PREFIX_LENGTH: u8 = 56;
 
+/// The lowest block of `pool` that a VPC can have and that is not taken.
+pub fn free_ipv6_block(pool: Ipv6Net, taken: &BTreeSet<Ipv6Net>) -> Option<Ipv6Net> {
+    pool.subnets(PREFIX_LENGTH).into_iter().flatten().find(|block| !taken.contains(block))
+}
+
 impl Region {
+    /// The IPv6 CIDR blocks of all VPCs.
+    pub fn ipv6_blocks(&self) -> impl Iterator<Item = Ipv6Net> {
+        self.vpcs.values().flat_map(|vpc| &vpc.ipv6).map(|block| block.cidr)
+    }
+
     pub(crate) fn associate_vpc_ipv6_cidr_block(
         &mut self,
         id: VpcId,
@@ -25,8 +36,7 @@ impl Region {
         }
         let cidr = cidr.trunc();
         // Unlike IPv4 addresses these are the same for everybody.
-        let mut taken = self.vpcs.values().flat_map(|vpc| &vpc.ipv6);
-        if taken.any(|block| block.cidr == cidr) {
+        if self.ipv6_blocks().any(|block| block == cidr) {
             return Err(Fault::CidrConflict(cidr.into()));
         }
         self.check_covers_no_route(id, cidr.into())?;
