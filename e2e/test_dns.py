@@ -216,8 +216,8 @@ def test_who_asks_too_much_is_dropped_and_counted(lab):
             asker.send(question)
     """
     with lab.python_background("two", script):
-        until(lambda: lab.status()["dns_surplus"].get("two", 0) > 0, timeout=60)
-    assert "one" not in lab.status()["dns_surplus"]
+        until(lambda: lab.dropped("two", "LinkLocalAllowance") > 0, timeout=60)
+    assert "LinkLocalAllowance" not in lab.drops("one")
     assert short(lab, "one", f"ip-10-80-1-10.{DOMAIN}") == ["10.80.1.10"]
 
 

@@ -29,6 +29,7 @@ pub mod verdict;
 
 pub use engine::{Counters, Engine, Explained, PortCounters};
 pub use fabric::{Fabric, Gateway, InterfaceKey, PortId, Services, Time, Uplink};
+pub use service::allowance::SERVICE_PACKETS;
 pub use service::link_local::{METADATA, RESOLVER, service_address, service_port};
 pub use tables::{ROUTER_LINK_LOCAL, ROUTER_MAC, Tables};
 pub use trace::{Direction, Step};

@@ -114,6 +114,9 @@ drop_reasons! {
     ForTheRouter = "ForTheRouter",
     /// No service answers at this link-local or resolver address and port.
     NoSuchService = "NoSuchService",
+    /// The interface has sent more than 1,024 packets to link-local services (DNS, metadata) within a second; what EC2
+    /// counts as `linklocal_allowance_exceeded`.
+    LinkLocalAllowance = "LinkLocalAllowance",
     /// No outbound rule of the sender's security groups allows the packet.
     SecurityGroupEgress = "SecurityGroupEgress",
     /// No inbound rule of the receiver's security groups allows the packet.

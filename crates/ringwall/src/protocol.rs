@@ -122,8 +122,6 @@ pub(crate) struct Status {
     pub(crate) overload: u64,
     /// Dropped packets by where they came from.
     pub(crate) drops: BTreeMap<String, BTreeMap<DropReason, u64>>,
-    /// Questions that the resolver dropped because there were too many, by who asked.
-    pub(crate) dns_surplus: BTreeMap<String, u64>,
 }
 
 /// One instance.

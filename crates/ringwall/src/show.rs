@@ -63,9 +63,6 @@ pub(crate) fn status(status: &Status) -> Result<(), Failure> {
         if status.overload > 0 {
             writeln!(out, "{} frames were lost because the fabric was overloaded", status.overload)?;
         }
-        for (from, count) in &status.dns_surplus {
-            writeln!(out, "dropped from {from}: {count} DNS questions, beyond 1,024 a second")?;
-        }
         for (from, drops) in &status.drops {
             for (reason, count) in drops {
                 writeln!(out, "dropped from {from}: {count} {reason} ({})", reason.meaning())?;

@@ -4,20 +4,18 @@
 //! Who asks is known by the port that the question came from, as for instance metadata. Names mean what they mean in
 //! the asker's VPC.
 
-mod allowance;
 mod dns64;
 mod message;
 mod names;
 mod resolver;
 mod upstream;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -27,11 +25,8 @@ use tracing::debug;
 
 use crate::seats::Seats;
 use crate::{Directory, ServeError, Server};
-use allowance::Allowance;
 use message::Transport;
 use resolver::Resolver;
-
-pub use allowance::Surplus;
 
 /// A server that is asked what the cloud does not know.
 pub struct Upstream {
@@ -48,9 +43,8 @@ impl fmt::Debug for Upstream {
 }
 
 /// Answers questions on `udp` and `tcp`, which the caller has bound (to 169.254.169.253:53) in the namespace that the
-/// service lives in, until the returned [`Server`] is stopped. Runs on a thread of its own. Whoever asks more than 1,024
-/// times a second is not answered, and counted in `surplus`. Without an `upstream` what is not known here is answered
-/// with SERVFAIL.
+/// service lives in, until the returned [`Server`] is stopped. Runs on a thread of its own. Without an `upstream` what is not known here
+/// is answered with SERVFAIL, and so is one question too many while others wait for their answers.
 ///
 /// # Errors
 /// [`ServeError`] if the sockets, the upstream's network, the event loop or the thread cannot be had.
@@ -59,7 +53,6 @@ pub fn serve(
     tcp: std::net::TcpListener,
     directory: Arc<dyn Directory>,
     upstream: Option<Upstream>,
-    surplus: Arc<Surplus>,
 ) -> Result<Server, ServeError> {
     Server::start("resolver", move |stopped| {
         udp.set_nonblocking(true)?;
@@ -75,8 +68,6 @@ pub fn serve(
         let service = Service {
             resolver: Resolver::new(Arc::clone(&directory), server),
             directory,
-            allowance: RefCell::new(Allowance::new(surplus.clone(), Instant::now())),
-            surplus,
             questions: Seats::new(QUESTIONS, ALL_QUESTIONS),
             connections: Seats::new(CONNECTIONS, ALL_CONNECTIONS),
         };
@@ -100,8 +91,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 struct Service {
     directory: Arc<dyn Directory>,
     resolver: Resolver,
-    allowance: RefCell<Allowance>,
-    surplus: Arc<Surplus>,
     questions: Rc<Seats<Ipv4Addr>>,
     connections: Rc<Seats<Ipv4Addr>>,
 }
@@ -138,11 +127,11 @@ impl Service {
 
     fn datagram(self: &Rc<Self>, udp: &Rc<UdpSocket>, bytes: &[u8], peer: SocketAddr) {
         let Some(who) = caller_address(peer) else { return };
-        if !self.allowance.borrow_mut().admits(who, Instant::now()) {
-            return;
-        }
         let Some(seat) = self.questions.take(who) else {
-            self.surplus.count(who);
+            // If this cannot be sent at once either, it is lost like any datagram.
+            if let Some(answer) = resolver::decline(bytes) {
+                drop(udp.try_send_to(&answer, peer));
+            }
             return;
         };
         let (service, udp, bytes) = (Rc::clone(self), Rc::clone(udp), bytes.to_vec());
@@ -172,14 +161,11 @@ impl Service {
         });
     }
 
-    /// Answers one question after the other (RFC 1035 section 4.2.2), until the client has no more or asks too many.
+    /// Answers one question after the other (RFC 1035 section 4.2.2), until the client has no more.
     async fn converse(&self, mut stream: TcpStream, who: Ipv4Addr) -> io::Result<()> {
         loop {
             let Ok(question) = timeout(SILENCE, read(&mut stream)).await else { return Ok(()) };
             let Some(question) = question? else { return Ok(()) };
-            if !self.allowance.borrow_mut().admits(who, Instant::now()) {
-                return Ok(());
-            }
             let Some(answer) = self.answer(who, &question, Transport::Tcp).await else { return Ok(()) };
             let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
             stream.write_all(&[&length.to_be_bytes()[..], &answer].concat()).await?;

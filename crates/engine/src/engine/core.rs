@@ -10,18 +10,20 @@ use crate::flow::{Cached, FlowTable, Place, Sessions};
 use crate::fragment::{First, FragmentTable};
 use crate::nat::{NatTable, Standing};
 use crate::pipeline::{self, Crossing, Decision, View};
+use crate::service::allowance::Allowance;
 use crate::service::arp;
 use crate::tables::{Attached, Tables};
 use crate::trace::{Step, Trace};
 use crate::verdict::{DropReason, Ethernet, Forward, Verdict};
 
-/// Tables, connections, sessions, fragments.
+/// Tables, connections, sessions, fragments, and what was used of the services.
 #[derive(Debug, Clone)]
 pub(super) struct Core {
     pub(super) tables: Arc<Tables>,
     pub(super) flows: FlowTable,
     pub(super) nat: NatTable,
     pub(super) fragments: FragmentTable,
+    allowance: Allowance,
     /// The MAC address of the uplink's gateway, where it had to be asked for and has been heard.
     pub(super) gateway: Option<Mac>,
 }
@@ -35,7 +37,8 @@ impl Core {
         let mut nat = NatTable::new(capacity, seed);
         nat.load(&tables.translations());
         let flows = FlowTable::new(capacity, seed);
-        Core { tables, flows, nat, fragments: FragmentTable::default(), gateway: None }
+        let (fragments, allowance) = (FragmentTable::default(), Allowance::default());
+        Core { tables, flows, nat, fragments, allowance, gateway: None }
     }
 
     /// Swaps the tables.
@@ -104,6 +107,7 @@ impl Core {
         self.nat.expire(now);
         let Some(part) = packet.fragment() else {
             if let Some((place, cached)) = self.known(now, port, frame, &packet, trace) {
+                self.admit(now, port, &cached.forward)?;
                 return self.forward_as_known(now, frame, &packet, place, &cached, send);
             }
             return self.forward(now, port, frame, &packet, trace, send).map(drop);
@@ -116,7 +120,8 @@ impl Core {
         for mut waited in self.fragments.first(port, &packet, part, first.clone(), now) {
             let Some(first) = &first else { break };
             let Ok(packet) = Packet::parse(&waited.bytes) else { continue };
-            if self.follow(&mut waited, &packet, first, send).is_err() {
+            let admitted = self.admit(now, port, &first.forward);
+            if admitted.and_then(|()| self.follow(&mut waited, &packet, first, send)).is_err() {
                 self.fragments.lose(port, 1);
             }
         }
@@ -166,6 +171,15 @@ impl Core {
         Ok(())
     }
 
+    /// Whether whoever asks a link-local service has some of its allowance left.
+    fn admit(&mut self, now: Time, port: PortId, forward: &Forward) -> Result<(), DropReason> {
+        let asks = self.tables.services.as_ref().is_some_and(|services| services.port == forward.port);
+        if asks && !self.allowance.admits(port, now) {
+            return Err(DropReason::LinkLocalAllowance);
+        }
+        Ok(())
+    }
+
     /// Decides about a packet that is no later fragment, and does it. Says how it left, if it was forwarded. A packet
     /// that is not leaves nothing behind, but for its way out by a NAT gateway to one that refuses it.
     fn forward(
@@ -187,6 +201,7 @@ impl Core {
         let decision = pipeline::decide(&view, port, frame, packet, trace);
         match &decision.verdict {
             Verdict::Forward(forward) => {
+                self.admit(now, port, forward)?;
                 let settled = match edit(frame, packet, forward) {
                     Ok(pieces) => self.settle(now, packet, &decision, Some(forward)).map(|()| pieces),
                     Err(reason) => Err(reason),
@@ -282,7 +297,10 @@ impl Core {
             _ => {}
         }
         match self.fragments.later(port, packet, part, frame, now)? {
-            Some(first) => self.follow(frame, packet, &first, send),
+            Some(first) => {
+                self.admit(now, port, &first.forward)?;
+                self.follow(frame, packet, &first, send)
+            }
             None => {
                 trace.note(|| Step::Waits);
                 Ok(())

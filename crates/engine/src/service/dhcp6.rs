@@ -41,6 +41,7 @@ const CLIENT_ID: u16 = 1;
 const SERVER_ID: u16 = 2;
 const IA_NA: u16 = 3;
 const IA_ADDR: u16 = 5;
+const PREFERENCE: u16 = 7;
 const STATUS_CODE: u16 = 13;
 const RAPID_COMMIT: u16 = 14;
 const DNS_SERVERS: u16 = 23;
@@ -100,6 +101,10 @@ fn reply(
     options.push(SERVER_ID, server_id());
     if rapid {
         options.push(RAPID_COMMIT, Vec::new());
+    }
+    if kind == ADVERTISE {
+        // There is no better server to wait for (RFC 8415 section 18.2.1).
+        options.push(PREFERENCE, vec![u8::MAX]);
     }
     match request.kind {
         SOLICIT | REQUEST | RENEW | REBIND => {

@@ -99,6 +99,7 @@ fn an_address_is_leased_in_four_messages_or_in_two() {
     let lease = vec![(net.a6, 140, 450)];
     let (kind, options) = ask(&mut lab, a, 1, &[client(), association(&[])]);
     assert_eq!(kind, 2, "advertise");
+    assert_eq!(get(&options, 7), Some(vec![255]), "there is no better server to wait for");
     let offered = get(&options, IA_NA).unwrap();
     assert_eq!((&offered[..4], leases(&offered)), (&[0, 0, 0, 7][..], lease.clone()));
     assert_eq!(offered[4..12], [0, 0, 0, 70, 0, 0, 0, 112], "T1 and T2");

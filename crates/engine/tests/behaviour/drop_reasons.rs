@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{DropReason, Gateway, METADATA, PortId, ROUTER_MAC, Step};
+use engine::{DropReason, Gateway, METADATA, PortId, RESOLVER, ROUTER_MAC, SERVICE_PACKETS, Step};
 use model::{Direction, RouteVia};
 use wire::{Frame, Mac, Malformed, Offload, Packet, TcpFlags, arp, build, fragment, nd};
 
@@ -82,6 +82,14 @@ fn provoke(reason: DropReason) -> Option<(Lab, PortId, Frame)> {
         }
         DropReason::ForTheRouter => {
             plain(&network, test.port, test.by_router(udp(test.ip, ip("10.210.0.1"))))
+        }
+        DropReason::LinkLocalAllowance => {
+            let (mut lab, question) =
+                (network.lab(), test.by_router(build::udp(test.ip, RESOLVER, 5, 53, b"")));
+            for _ in 0..SERVICE_PACKETS {
+                lab.one(test.port, question.clone());
+            }
+            Some((lab, test.port, question))
         }
         DropReason::NoSuchService => plain(&network, test.port, test.by_router(udp(test.ip, METADATA))),
         DropReason::SecurityGroupEgress => {

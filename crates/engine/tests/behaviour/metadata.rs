@@ -135,3 +135,26 @@ fn an_asker_that_went_away_hears_nothing() {
     lab.engine.load(network.cloud.tables(2));
     assert_eq!(lab.dropped(SERVICES, answer(&test, 5)), DropReason::NoFlow);
 }
+
+#[test]
+fn who_asks_too_much_keeps_nobody_else_from_it() {
+    let network = Reference::new();
+    let (test, neighbor) = (&network.test, &network.neighbor);
+    let mut lab = network.lab();
+    // Of one connection and of others: all count together.
+    for _ in 0..1000 {
+        lab.one(test.port, test.by_router(ask(test.ip, 5, SYN)));
+    }
+    for port in 6..30 {
+        lab.one(test.port, test.by_router(ask(test.ip, port, SYN)));
+    }
+    for port in [5, 40] {
+        let packet = test.by_router(ask(test.ip, port, SYN));
+        assert_eq!(lab.dropped(test.port, packet), DropReason::LinkLocalAllowance);
+    }
+    assert_eq!(lab.connections(), 25, "what is dropped leaves nothing behind");
+    assert_eq!(lab.one(neighbor.port, neighbor.by_router(ask(neighbor.ip, 5, SYN))).0, SERVICES);
+    assert_eq!(lab.one(SERVICES, answer(test, 5)).0, test.port, "answers are not counted");
+    lab.wait(1);
+    assert_eq!(lab.one(test.port, test.by_router(ask(test.ip, 40, SYN))).0, SERVICES);
+}

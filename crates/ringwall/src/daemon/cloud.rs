@@ -15,7 +15,6 @@ use host::machine;
 use lab::deploy::Deployment;
 use lab::file::Lab;
 use model::{InstanceId, Region};
-use services::dns::Surplus;
 use services::{Caller, Directory};
 
 use super::agent::{Machines, Now};
@@ -35,8 +34,6 @@ pub(super) struct Cloud {
     pub(super) rounds: Rounds,
     /// Who is asked, from this machine, for names that the cloud does not know.
     pub(super) resolver: Option<IpAddr>,
-    /// The questions to the resolver that were dropped because there were too many.
-    pub(super) surplus: Arc<Surplus>,
     /// Started once its namespace stands, and again where that was made anew.
     fabric: RwLock<Option<Fabric>>,
     /// Where the EC2 API listens, once it does.
@@ -68,7 +65,6 @@ impl Cloud {
             clock: Arc::new(Clock::new(rate)),
             rounds: Rounds::default(),
             resolver,
-            surplus: Arc::default(),
             fabric: RwLock::default(),
             endpoint: OnceLock::new(),
             signed,

@@ -27,11 +27,6 @@ pub(super) fn status(cloud: &Cloud) -> Status {
         let link = links.get(port).map_or_else(|| port.to_string(), |link| (*link).clone());
         (owner_of(&now, *port).unwrap_or(link), counted.drops.clone())
     });
-    let mut dns_surplus = BTreeMap::new();
-    for (peer, count) in cloud.surplus.counted() {
-        let owner = engine::service_port(peer).and_then(|port| owner_of(&now, port));
-        *dns_surplus.entry(owner.unwrap_or_else(|| peer.to_string())).or_default() += count;
-    }
     // What was committed last, not what the fabric has already heard of.
     let regions = cloud.regions();
     let instances = regions.iter().flat_map(|region| region.instances().values().map(move |i| (region, i)));
@@ -50,7 +45,6 @@ pub(super) fn status(cloud: &Cloud) -> Status {
         connections: counters.connections,
         overload: counted.overload,
         drops: drops.collect(),
-        dns_surplus,
     }
 }
 

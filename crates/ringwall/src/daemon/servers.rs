@@ -73,8 +73,7 @@ impl Servers {
             let asks_from = resolver_host(cloud)?;
             let inode = asks_from.as_ref().map_or(0, Namespace::inode);
             let upstream = upstream(cloud, asks_from);
-            let surplus = Arc::clone(&cloud.surplus);
-            let server = dns::serve(udp, tcp, Arc::clone(cloud) as _, upstream, surplus)?;
+            let server = dns::serve(udp, tcp, Arc::clone(cloud) as _, upstream)?;
             self.resolver = Some(([services.inode(), inode], server));
         }
         Ok(())

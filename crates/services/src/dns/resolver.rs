@@ -38,6 +38,15 @@ enum Reply {
     Relayed(Vec<u8>),
 }
 
+/// What to say to whom we have no time for, if anything.
+pub(super) fn decline(bytes: &[u8]) -> Option<Vec<u8>> {
+    match Read::from(bytes, Transport::Udp) {
+        Read::Question(request) => request.reply(&Answer::failure(ResponseCode::ServFail)),
+        Read::Refused(refusal) => Some(refusal),
+        Read::Nothing => None,
+    }
+}
+
 impl Resolver {
     pub(super) fn new(directory: Arc<dyn Directory>, upstream: Option<SocketAddr>) -> Resolver {
         Resolver { directory, upstream, told: Cell::new(false) }

@@ -14,7 +14,7 @@ use model::{
     SubnetIpv6Attribute, Tags, VpcAttribute, VpcId,
 };
 use rustix::net::{AddressFamily, SocketType};
-use services::dns::{Surplus, Upstream, serve};
+use services::dns::{Upstream, serve};
 use services::{Caller, Directory, Server};
 
 /// 10.0.1.20 in a VPC with names, beside 10.0.1.10, which has a public address.
@@ -31,7 +31,6 @@ pub(crate) const DNS64: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 5);
 /// The resolver, and those who ask it.
 pub(crate) struct Vpcs {
     address: SocketAddr,
-    pub(crate) surplus: Arc<Surplus>,
     _server: Server,
 }
 
@@ -53,11 +52,10 @@ impl Vpcs {
     pub(crate) fn serve(upstream: Option<&Elsewhere>) -> Vpcs {
         let (udp, tcp) = sockets();
         let address = udp.local_addr().unwrap();
-        let surplus = Arc::new(Surplus::default());
         let upstream =
             upstream.map(|elsewhere| Upstream { server: elsewhere.address, enter: Box::new(|| Ok(())) });
-        let server = serve(udp, tcp, Arc::new(people()), upstream, Arc::clone(&surplus)).unwrap();
-        Vpcs { address, surplus, _server: server }
+        let server = serve(udp, tcp, Arc::new(people()), upstream).unwrap();
+        Vpcs { address, _server: server }
     }
 
     /// One for all cases of a property.
