@@ -8,7 +8,7 @@ use lab::deploy::{Deed, Done, Stack};
 use lab::file::Lab;
 use lab::template::{Setting, Template};
 use lab::world::POOL6;
-use model::{Change, Destination, InstanceState, NatGatewayState, Region, RouteTarget};
+use model::{Change, Destination, InstanceState, NameServer, NatGatewayState, Region, RouteTarget};
 use proptest::prelude::*;
 
 /// 43 resources of nearly all types.
@@ -335,6 +335,52 @@ fn what_can_be_changed_keeps_its_id() {
     let deleted = world.delete().unwrap();
     assert!(deleted.iter().all(|done| done.deed == Deed::Deleted) && deleted.len() == 42);
     assert_eq!(deleted.last().unwrap().logical, "Vpc");
+}
+
+#[test]
+fn a_vpc_gets_dhcp_options_and_loses_them() {
+    let template = |domain: &str, options: &str| {
+        resources(&format!(
+            "  Vpc: {{Type: AWS::EC2::VPC, Properties: {{CidrBlock: 10.0.0.0/16}}}}
+  Options:
+    Type: AWS::EC2::DHCPOptions
+    Properties:
+      DomainName: {domain}
+      DomainNameServers: [10.0.0.53, AmazonProvidedDNS]
+      NtpServers: [10.0.0.123]
+      NetbiosNodeType: 2
+  Association:
+    Type: AWS::EC2::VPCDHCPOptionsAssociation
+    Properties: {{VpcId: !Ref Vpc, DhcpOptionsId: {options}}}
+"
+        ))
+    };
+    let mut world = World::new();
+    let told = |world: &World| {
+        let vpc = world.region.vpcs().values().next().unwrap().id;
+        world.region.dhcp_configuration_of(vpc).cloned()
+    };
+    world.apply(&template("one.example", "!Ref Options"), &[]).unwrap();
+    let one = told(&world).unwrap();
+    let servers = [NameServer::Address([10, 0, 0, 53].into()), NameServer::Amazon];
+    assert_eq!(
+        (one.domain_name.as_deref(), &one.domain_name_servers[..]),
+        (Some("one.example"), &servers[..])
+    );
+    assert_eq!((&one.ntp_servers[..], one.netbios_node_type), (&[[10, 0, 0, 123].into()][..], Some(2)));
+
+    let done = world.apply(&template("two.example", "!Ref Options"), &[]).unwrap();
+    assert_eq!(deeds(&done), BTreeMap::from([("Options", Deed::Replaced), ("Association", Deed::Updated)]));
+    assert_eq!(told(&world).unwrap().domain_name.as_deref(), Some("two.example"));
+    assert_eq!(world.region.dhcp_options().len(), 2, "with the region's default one");
+
+    world.apply(&template("two.example", "default"), &[]).unwrap();
+    assert_eq!(told(&world), None);
+    world.apply(&template("two.example", "!GetAtt Options.DhcpOptionsId"), &[]).unwrap();
+    let refused = world.apply(&template("'a b!'", "!Ref Options"), &[]).unwrap_err();
+    assert!(refused.contains("t.yaml:3:3: Options") && refused.contains("domain-name"), "{refused}");
+    world.delete().unwrap();
+    assert_eq!(world.region.dhcp_options().len(), 1);
 }
 
 #[test]

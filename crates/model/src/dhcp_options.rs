@@ -1,6 +1,8 @@
 //! DHCP option sets: what DHCP tells the machines of a VPC besides their addresses (VPC User Guide, "DHCP option sets").
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{AddrParseError, IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,12 +51,31 @@ pub enum NameServer {
     Address(IpAddr),
 }
 
+/// How EC2 calls the VPC's own resolver.
+const AMAZON: &str = "AmazonProvidedDNS";
 /// Servers of a kind.
 const MOST: usize = 4;
 /// With it an answer still fits in the 576 octets that each client can take (RFC 2131 section 2).
 const LONGEST_DOMAIN_NAME: usize = 190;
 const SHORTEST_LEASE: u32 = 140;
 const LONGEST_LEASE: u32 = 2_147_483_647;
+
+impl fmt::Display for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameServer::Amazon => f.write_str(AMAZON),
+            NameServer::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+impl FromStr for NameServer {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<NameServer, AddrParseError> {
+        if text == AMAZON { Ok(NameServer::Amazon) } else { text.parse().map(NameServer::Address) }
+    }
+}
 
 impl DhcpConfiguration {
     fn check(&self) -> Result<(), InvalidValue> {

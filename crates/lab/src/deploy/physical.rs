@@ -3,10 +3,11 @@
 use std::net::Ipv4Addr;
 
 use model::{
-    AllocationId, AssociationId, AttachmentId, Destination, EgressOnlyInternetGatewayId, InstanceId,
-    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
-    PrefixListId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, Destination, DhcpOptionsId, EgressOnlyInternetGatewayId,
+    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    NetworkAclId, PrefixListId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,15 @@ pub enum PhysicalId {
         /// Its id.
         rule: SecurityGroupRuleId,
     },
+    /// `AWS::EC2::DHCPOptions`
+    DhcpOptions(DhcpOptionsId),
+    /// `AWS::EC2::VPCDHCPOptionsAssociation`: EC2 has no id for it.
+    DhcpOptionsAssociation {
+        /// The option set, if not none.
+        options: Option<DhcpOptionsId>,
+        /// The VPC.
+        vpc: VpcId,
+    },
     /// `AWS::EC2::KeyPair`
     KeyPair {
         /// Its id.
@@ -117,6 +127,9 @@ impl PhysicalId {
             Self::Interface(id) => id.to_string(),
             Self::InterfaceAttachment(id) => id.to_string(),
             Self::SecurityGroupRule { rule, .. } => rule.to_string(),
+            Self::DhcpOptions(id) => id.to_string(),
+            Self::DhcpOptionsAssociation { options: Some(options), vpc } => format!("{options}|{vpc}"),
+            Self::DhcpOptionsAssociation { options: None, vpc } => format!("default|{vpc}"),
             Self::KeyPair { name, .. } => name.clone(),
         }
     }

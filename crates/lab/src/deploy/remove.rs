@@ -81,6 +81,15 @@ impl Remover<'_> {
             PhysicalId::SecurityGroupRule { group, rule } => {
                 Change::RevokeSecurityGroupRule { group: *group, rule: *rule }
             }
+            PhysicalId::DhcpOptions(options) => Change::DeleteDhcpOptions { options: *options },
+            PhysicalId::DhcpOptionsAssociation { options, vpc } => {
+                let own = self.cloud.region().vpcs().get(vpc);
+                // The VPC is gone, or has another one since.
+                if own.is_none_or(|vpc| vpc.dhcp_options != *options) {
+                    return Ok(());
+                }
+                Change::AssociateDhcpOptions { options: None, vpc: *vpc }
+            }
             PhysicalId::KeyPair { id, .. } => Change::DeleteKeyPair { key_pair: *id },
         };
         self.apply(change)

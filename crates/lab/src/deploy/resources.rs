@@ -81,6 +81,8 @@ impl Maker<'_> {
             ResourceType::PrefixList => self.prefix_list(&properties),
             ResourceType::SubnetCidrBlock => self.subnet_cidr_block(&properties),
             ResourceType::VpcCidrBlock => self.vpc_cidr_block(&properties),
+            ResourceType::DhcpOptions => self.dhcp_options(&properties),
+            ResourceType::VpcDhcpOptionsAssociation => self.dhcp_options_association(&properties),
             ResourceType::KeyPair => self.key_pair(&properties),
             ResourceType::NetworkInterface => self.network_interface(&properties),
             ResourceType::NetworkInterfaceAttachment => self.interface_attachment(&properties),

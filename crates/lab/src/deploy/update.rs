@@ -85,7 +85,9 @@ fn updatable(kind: ResourceType) -> &'static [&'static str] {
         ResourceType::NetworkInterface => &["Description", "GroupSet", "SourceDestCheck", "Tags"],
         ResourceType::NetworkInterfaceAttachment => &["DeleteOnTermination"],
         ResourceType::SecurityGroupIngress | ResourceType::SecurityGroupEgress => &["Description"],
-        ResourceType::EgressOnlyInternetGateway
+        ResourceType::VpcDhcpOptionsAssociation => &["DhcpOptionsId"],
+        ResourceType::DhcpOptions
+        | ResourceType::EgressOnlyInternetGateway
         | ResourceType::InternetGateway
         | ResourceType::KeyPair
         | ResourceType::NetworkAcl
@@ -130,6 +132,7 @@ impl Maker<'_> {
                 let change = Change::ReplaceRoute { table: *table, destination: *destination, target };
                 self.apply(&revision.new, &node.place, change)?;
             }
+            PhysicalId::DhcpOptionsAssociation { .. } => return self.dhcp_options_association(&revision.new),
             PhysicalId::Address { allocation, .. } => self.update_address(*allocation, revision)?,
             PhysicalId::AddressAssociation(id) => return self.update_address_association(*id, revision),
             PhysicalId::RouteTableAssociation(id) => {
@@ -266,6 +269,7 @@ impl Maker<'_> {
 fn tagged(physical: &PhysicalId) -> Option<TaggedResource> {
     Some(match physical {
         PhysicalId::Address { allocation, .. } => TaggedResource::Address(*allocation),
+        PhysicalId::DhcpOptions(id) => TaggedResource::DhcpOptions(*id),
         PhysicalId::EgressOnlyInternetGateway(id) => TaggedResource::EgressOnlyInternetGateway(*id),
         PhysicalId::Instance(id) => TaggedResource::Instance(*id),
         PhysicalId::Interface(id) => TaggedResource::Interface(*id),

@@ -45,6 +45,10 @@ pub enum ResourceType {
     SubnetCidrBlock,
     /// `AWS::EC2::VPCCidrBlock`
     VpcCidrBlock,
+    /// `AWS::EC2::DHCPOptions`
+    DhcpOptions,
+    /// `AWS::EC2::VPCDHCPOptionsAssociation`
+    VpcDhcpOptionsAssociation,
     /// `AWS::EC2::KeyPair`
     KeyPair,
     /// `AWS::EC2::NetworkInterface`
@@ -59,7 +63,7 @@ pub enum ResourceType {
 
 impl ResourceType {
     /// All of them.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
@@ -81,6 +85,8 @@ impl ResourceType {
         Self::PrefixList,
         Self::SubnetCidrBlock,
         Self::VpcCidrBlock,
+        Self::DhcpOptions,
+        Self::VpcDhcpOptionsAssociation,
         Self::KeyPair,
         Self::NetworkInterface,
         Self::NetworkInterfaceAttachment,
@@ -122,6 +128,8 @@ impl ResourceType {
             Self::PrefixList => "AWS::EC2::PrefixList",
             Self::SubnetCidrBlock => "AWS::EC2::SubnetCidrBlock",
             Self::VpcCidrBlock => "AWS::EC2::VPCCidrBlock",
+            Self::DhcpOptions => "AWS::EC2::DHCPOptions",
+            Self::VpcDhcpOptionsAssociation => "AWS::EC2::VPCDHCPOptionsAssociation",
             Self::KeyPair => "AWS::EC2::KeyPair",
             Self::NetworkInterface => "AWS::EC2::NetworkInterface",
             Self::NetworkInterfaceAttachment => "AWS::EC2::NetworkInterfaceAttachment",
@@ -216,6 +224,16 @@ impl ResourceType {
             Self::PrefixList => &["PrefixListName", "AddressFamily", "MaxEntries", "Entries", "Tags"],
             Self::SubnetCidrBlock => &["SubnetId", "Ipv6CidrBlock"],
             Self::VpcCidrBlock => &["VpcId", "CidrBlock", "AmazonProvidedIpv6CidrBlock"],
+            Self::DhcpOptions => &[
+                "DomainName",
+                "DomainNameServers",
+                "Ipv6AddressPreferredLeaseTime",
+                "NetbiosNameServers",
+                "NetbiosNodeType",
+                "NtpServers",
+                "Tags",
+            ],
+            Self::VpcDhcpOptionsAssociation => &["DhcpOptionsId", "VpcId"],
             Self::KeyPair => &["KeyName", "PublicKeyMaterial", "Tags"],
             Self::NetworkInterface => &[
                 "Description",
@@ -286,6 +304,8 @@ impl ResourceType {
             Self::EgressOnlyInternetGateway | Self::SubnetCidrBlock | Self::VpcCidrBlock => &["Id"],
             Self::GatewayRouteTableAssociation => &["AssociationId"],
             Self::PrefixList => &["PrefixListId", "Version"],
+            Self::DhcpOptions => &["DhcpOptionsId"],
+            Self::VpcDhcpOptionsAssociation => &[],
             Self::KeyPair => &["KeyFingerprint", "KeyPairId"],
             Self::NetworkInterface => &[
                 "Id",

@@ -3,9 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use model::{
-    Applied, BadId, Change, DhcpConfiguration, DhcpOptions, DhcpOptionsId, Fault, NameServer, Region, VpcId,
-};
+use model::{Applied, BadId, Change, DhcpConfiguration, DhcpOptions, DhcpOptionsId, Fault, Region, VpcId};
 use serde::{Deserialize, Serialize};
 
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
@@ -91,9 +89,6 @@ const FILTERS: &Names = &[
     ("value", "dhcpConfigurationSet.valueSet.value"),
 ];
 
-/// How requests and answers call the VPC's own resolver.
-const AMAZON: &str = "AmazonProvidedDNS";
-
 impl Action for CreateDhcpOptions {
     type Answer = CreateDhcpOptionsAnswer;
 
@@ -165,13 +160,7 @@ fn set(configuration: &mut DhcpConfiguration, option: &NewOption) -> Result<(), 
     }
     match key {
         "domain-name" => configuration.domain_name = Some(option.value.join(" ")),
-        "domain-name-servers" => {
-            let server = |&value: &&str| match value {
-                AMAZON => Ok(NameServer::Amazon),
-                address => parsed(key, address).map(NameServer::Address),
-            };
-            configuration.domain_name_servers = values.iter().map(server).collect::<Result<_, _>>()?;
-        }
+        "domain-name-servers" => configuration.domain_name_servers = all(key, &values)?,
         "ntp-servers" => configuration.ntp_servers = all(key, &values)?,
         "netbios-name-servers" => configuration.netbios_name_servers = all(key, &values)?,
         "netbios-node-type" => configuration.netbios_node_type = Some(only(key, &values)?),
@@ -211,13 +200,9 @@ fn parsed<T: FromStr<Err: Display>>(key: &str, value: &str) -> Result<T, Error> 
 
 fn shown(region: &Region, options: &DhcpOptions) -> ShownDhcpOptions {
     let says = &options.configuration;
-    let name_server = |server: &NameServer| match server {
-        NameServer::Amazon => AMAZON.to_owned(),
-        NameServer::Address(address) => address.to_string(),
-    };
     let all = [
         ("domain-name", texts(&says.domain_name)),
-        ("domain-name-servers", says.domain_name_servers.iter().map(name_server).collect()),
+        ("domain-name-servers", texts(&says.domain_name_servers)),
         ("ntp-servers", texts(&says.ntp_servers)),
         ("netbios-name-servers", texts(&says.netbios_name_servers)),
         ("netbios-node-type", texts(&says.netbios_node_type)),
