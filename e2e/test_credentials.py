@@ -230,6 +230,7 @@ class Reachable(Serve):
         return "EC2 endpoint" in self.log.read_text()
 
 
+@pytest.mark.root("it makes namespaces that stand for other machines")
 def test_another_machine_is_answered_if_it_signs(tmp_path):
     credentials = write(tmp_path / "credentials")
     script = textwrap.dedent("""

@@ -154,6 +154,10 @@ def test_an_instance_whose_machine_fails_is_impaired_until_it_is_asked_for_again
     ec2.start_instances(InstanceIds=[one])
     in_state(ec2, "running", one)
     well()
+    # What it stood on is made anew: perhaps it failed because that was taken away.
+    impaired()
+    cloud.inside("ip", "netns", "delete", cloud.namespace(one).name)
+    well()
     # A new daemon tries it once more.
     impaired()
     cloud.restart()

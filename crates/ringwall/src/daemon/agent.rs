@@ -128,7 +128,7 @@ pub(super) struct Agent {
     /// The namespaces and names of links that were made, until their machine is told.
     pub(super) remade: BTreeSet<(String, String)>,
     /// How often each machine was to be rebooted when this agent started it last. One that fails is not tried again
-    /// until it is asked for once more: by a reboot, a stop and a start, or a new daemon.
+    /// until it is asked for once more, by a reboot, a stop and a start, or a new daemon, or its links are made anew.
     pub(super) started: BTreeMap<String, u64>,
     pub(super) servers: Servers,
     /// How long terminated instances are still to be shown.
@@ -333,6 +333,10 @@ impl Agent {
     /// Starts a machine that should run and does not, but only once where it fails.
     fn keep_running(&mut self, spec: &MachineSpec) -> Result<Condition, AgentError> {
         let namespace = Namespace::open(&spec.namespace)?;
+        // Perhaps it failed because what it stood on was taken away.
+        if self.remade.iter().any(|(namespace, _)| *namespace == spec.namespace) {
+            self.started.remove(&spec.name);
+        }
         let alive = machine::pid(&spec.state_dir, &namespace).is_some();
         match machine::status(&spec.state_dir) {
             Some(MachineStatus::Failed { message })
@@ -348,11 +352,11 @@ impl Agent {
         // One whose namespace has lost its name still runs, where nothing reaches it.
         machine::kill(&spec.state_dir)?;
         self.started.insert(spec.name.clone(), spec.reboots);
+        self.remade.retain(|(namespace, _)| *namespace != spec.namespace);
         match machine::start(spec, Some(self.lock.file().as_fd())) {
             Err(MachineError::Init { message, .. }) => return Ok(Condition::Failed(message)),
             started => started?,
         }
-        self.remade.retain(|(namespace, _)| *namespace != spec.namespace);
         Ok(Condition::Coming)
     }
 
