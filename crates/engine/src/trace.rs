@@ -70,7 +70,7 @@ pub enum Step {
         /// The longest matching prefix and its target's name, or none matched.
         matched: Option<(IpNet, String)>,
     },
-    /// The internet gateway replaced one address by another.
+    /// The internet gateway replaced one address by another; an IPv6 address by itself.
     InternetGateway {
         /// The gateway.
         gateway: InternetGatewayId,
@@ -205,6 +205,9 @@ impl fmt::Display for Step {
             }
             Step::Route { table, subnet, matched: None } => {
                 write!(f, "route table {table} of {subnet}: no route")
+            }
+            Step::InternetGateway { gateway, from, to, .. } if from == to => {
+                write!(f, "{gateway}: {from} is public itself, and stays")
             }
             Step::InternetGateway { gateway, direction, from, to } => {
                 let role = match direction {
