@@ -5,11 +5,15 @@
 //! named as possible, never guessed.
 
 mod connections;
+mod fabric;
+mod hop;
 mod machine;
+mod probe;
 mod road;
+mod tunnel;
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +54,7 @@ pub enum Proto {
     Tcp,
     /// UDP: a datagram is sent.
     Udp,
-    /// ICMP echo.
+    /// ICMP echo, of ICMPv6 in IPv6.
     Icmp,
 }
 
@@ -59,8 +63,10 @@ pub enum Proto {
 pub struct Question {
     /// A host's name, an instance's id, Name tag or logical id.
     pub from: String,
-    /// The same, or an IPv4 address.
+    /// The same, or an address of either family.
     pub to: String,
+    /// Whether a name in `to` means its bearer's IPv6 address, not the IPv4 address.
+    pub ipv6: bool,
     /// Destination port; ignored for ICMP.
     pub port: u16,
     /// The protocol.
@@ -78,7 +84,7 @@ pub struct Explanation {
     pub back: Option<Way>,
     /// What a traceroute shows: the address of each hop, or none where the hop's answer does not arrive.
     /// The destination is the last, if it is reached.
-    pub traceroute: Vec<Option<Ipv4Addr>>,
+    pub traceroute: Vec<Option<IpAddr>>,
     /// What could not be known.
     pub notes: Vec<String>,
 }
@@ -105,7 +111,7 @@ pub struct Stop {
     pub packet: String,
     /// What was decided here, in order.
     pub decisions: Vec<String>,
-    /// Whether the machine takes one from the TTL: a traceroute stops here.
+    /// Whether the machine takes one from the TTL or hop limit: a traceroute stops here.
     pub visible: bool,
 }
 
@@ -155,9 +161,18 @@ pub enum Unanswerable {
     /// The machine has no address to send from, or to.
     #[error("`{0}` has no address")]
     NoAddress(String),
+    /// The machine has no IPv6 address.
+    #[error("`{0}` has no IPv6 address")]
+    NoIpv6Address(String),
+    /// IPv6 was asked about, and an IPv4 address given.
+    #[error("{0} is an IPv4 address")]
+    NotIpv6(Ipv4Addr),
+    /// Every link has such addresses (RFC 4007 section 4).
+    #[error("{0} is a link-local address: without its link it leads nowhere")]
+    LinkLocal(Ipv6Addr),
     /// The machine has no route to send by.
     #[error("`{0}` has no route to {1}")]
-    NoRoute(String, Ipv4Addr),
+    NoRoute(String, IpAddr),
 }
 
 impl<'a> Scene<'a> {
@@ -216,6 +231,12 @@ impl<'a> Scene<'a> {
     }
 }
 
+impl Outcome {
+    fn dropped(at: &str, why: impl Into<String>) -> Outcome {
+        Outcome::Dropped { at: at.to_owned(), why: why.into() }
+    }
+}
+
 impl Explanation {
     /// Whether the packet arrives, and its answer too.
     pub fn answered(&self) -> bool {
@@ -225,13 +246,13 @@ impl Explanation {
 }
 
 impl Question {
-    fn key(&self, src: Ipv4Addr, dst: Ipv4Addr) -> FlowKey {
+    fn key(&self, src: IpAddr, dst: IpAddr) -> FlowKey {
         let proto = match self.proto {
             Proto::Tcp => FlowProto::Tcp { src: EPHEMERAL_PORT, dst: self.port },
             Proto::Udp => FlowProto::Udp { src: EPHEMERAL_PORT, dst: self.port },
             Proto::Icmp => FlowProto::Echo { id: EPHEMERAL_PORT, request: true },
         };
-        FlowKey { src: src.into(), dst: dst.into(), proto }
+        FlowKey { src, dst, proto }
     }
 }
 

@@ -76,10 +76,11 @@ impl World {
     }
 
     /// The host that has this address on this segment, and its interface there.
-    pub fn neighbor(&self, segment: &str, address: Ipv4Addr) -> Option<(&Host, &Interface)> {
+    pub fn neighbor(&self, segment: &str, address: IpAddr) -> Option<(&Host, &Interface)> {
         self.hosts.values().find_map(|host| {
             let mut interfaces = host.interfaces.values();
-            interfaces.find(|i| i.segment == segment && i.address.addr() == address).map(|i| (host, i))
+            let found = interfaces.find(|i| i.segment == segment && i.addresses().any(|own| own == address));
+            found.map(|interface| (host, interface))
         })
     }
 

@@ -205,9 +205,13 @@ pub(crate) struct ExplainFlags {
     /// The protocol.
     #[arg(long, value_enum, default_value_t = ProtoFlag::Udp)]
     pub(crate) proto: ProtoFlag,
+    /// Send to the IPv6 address of whoever TO names, not to the IPv4 address.
+    #[arg(short = '6')]
+    pub(crate) ipv6: bool,
     /// Who sends: an instance's id or Name tag, or a lab host's name.
     pub(crate) from: String,
-    /// To whom: the same, or an IPv4 address; with `:PORT` (default 33434, as traceroute).
+    /// To whom: the same, or an address; with `:PORT` (default 33434, as traceroute). An IPv6 address with a port is in
+    /// brackets: `[2001:db8::4]:22`.
     pub(crate) to: String,
 }
 

@@ -1,11 +1,11 @@
 //! What a Linux machine's connection tracking remembers of imagined packets, as far as masquerading needs it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use wire::FlowKey;
 
-use crate::walk::road::Probe;
+use crate::walk::probe::Probe;
 use crate::world::Member;
 
 /// Every machine's connections: as they came, and as they left.
@@ -28,7 +28,7 @@ impl Connections {
     }
 
     /// A leaving packet as it is sent. `source` is the new source if a rule masquerades this connection.
-    pub(crate) fn translate(&mut self, at: &Member, probe: Probe, source: Option<Ipv4Addr>) -> Probe {
+    pub(crate) fn translate(&mut self, at: &Member, probe: Probe, source: Option<IpAddr>) -> Probe {
         // Errors belong to the connection they quote, which is the other machine's business on this way.
         if probe.quoted.is_some() {
             return probe;
@@ -40,7 +40,7 @@ impl Connections {
         if known.iter().any(|(original, _)| *original == probe.key.reversed()) {
             return probe;
         }
-        let translated = FlowKey { src: source.map_or(probe.key.src, IpAddr::from), ..probe.key };
+        let translated = FlowKey { src: source.unwrap_or(probe.key.src), ..probe.key };
         known.push((probe.key, translated));
         Probe { key: translated, ..probe }
     }

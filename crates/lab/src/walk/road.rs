@@ -1,106 +1,72 @@
 //! The walk itself: from machine to machine, through segments, tunnels and the cloud's fabric.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use engine::{Engine, PortId, ROUTER_MAC, Step, Time};
-use wire::{ETHERNET_LEN, FlowKey, FlowProto, Frame, Mac, Packet, TcpFlags, arp, build};
+use engine::{Engine, PortId, ROUTER_MAC};
+use wire::{FlowKey, Mac};
 
-use crate::deploy::PhysicalId;
 use crate::walk::connections::Connections;
-use crate::walk::machine::{FIRST_LINK, Forwarding, Leg, Link, Machine};
-use crate::walk::{Explanation, Outcome, Proto, Question, Scene, Stop, TRACEROUTE_PORTS, Unanswerable, Way};
-use crate::world::{INTERNET, Member, Tunnel};
+use crate::walk::hop::Hop;
+use crate::walk::machine::{Forwarding, Leg, Link, Machine};
+use crate::walk::probe::Probe;
+use crate::walk::{Explanation, Outcome, Question, Scene, Stop, Unanswerable, Way};
+use crate::world::{INTERNET, Member};
 
 /// A packet that meets more machines than this goes round in circles.
 const LONGEST_WAY: usize = 64;
-/// Tunnels within tunnels, at most.
-const DEEPEST_TUNNEL: usize = 4;
-
-/// ICMP types and codes (RFC 792).
-const TIME_EXCEEDED: (u8, u8) = (11, 0);
-const PORT_UNREACHABLE: (u8, u8) = (3, 3);
-
-/// An imagined packet: its header, and that of the packet it quotes if it is an ICMP error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Probe {
-    pub(crate) key: FlowKey,
-    pub(crate) quoted: Option<FlowKey>,
-}
-
-impl Probe {
-    /// Where it comes from.
-    fn src(&self) -> Ipv4Addr {
-        v4(self.key.src)
-    }
-
-    /// Where it goes.
-    fn dst(&self) -> Ipv4Addr {
-        v4(self.key.dst)
-    }
-}
-
-/// An address of an imagined packet: only IPv4 is asked about.
-fn v4(address: IpAddr) -> Ipv4Addr {
-    match address {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-    }
-}
 
 /// Answers a question about the lab as it stands.
 pub fn explain(scene: &Scene<'_>, question: &Question) -> Result<Explanation, Unanswerable> {
     let from = scene.member(&question.from)?;
     let sender = Machine::of(scene, &from).ok_or_else(|| Unanswerable::NoAddress(question.from.clone()))?;
-    let destination = match question.to.parse::<Ipv4Addr>() {
-        Ok(address) => address,
-        Err(_) => {
-            let to = scene.member(&question.to)?;
-            let address = Machine::of(scene, &to).and_then(|machine| machine.address());
-            address.ok_or_else(|| Unanswerable::NoAddress(question.to.clone()))?
-        }
-    };
-    let source = match sender.route(destination) {
-        Some((leg, _)) => leg.address.addr(),
-        None => return Err(Unanswerable::NoRoute(question.from.clone(), destination)),
-    };
+    let destination = destination(scene, question)?;
+    let source = sender.route(destination).and_then(|(leg, _)| leg.source(destination));
+    let source = source.ok_or_else(|| Unanswerable::NoRoute(question.from.clone(), destination))?;
     let key = question.key(source, destination);
 
     let mut walker = Walker::new(scene);
-    let (there, arrival) = walker.walk(Point::Machine(from.clone(), None), Probe { key, quoted: None }, 0);
+    let (there, arrival) = walker.walk(Point::Machine(from.clone(), None), Probe::plain(key), 0);
     let expiring = there.forwarded.iter();
     let mut traceroute: Vec<_> = expiring.map(|hop| walker.time_exceeded(hop, &from, key)).collect();
     let mut back = None;
     if let Some((at, probe)) = arrival {
-        let answer = answer(question, probe.key);
-        let (way, returned) = walker.walk(at.sends(), answer, 0);
+        let (way, returned) = walker.walk(at.sends(), Probe::answer(question, probe.key), 0);
         let heard = returned.filter(|(to, _)| *to == Recipient::Machine(from.clone()));
         traceroute.push(heard.map(|(_, probe)| probe.src()));
         back = Some(way.way);
     }
-    let notes = notes(scene, &from, &there.way, back.as_ref());
+    let notes = notes(scene, &from, source, &there.way, back.as_ref());
     Ok(Explanation { packet: key.to_string(), there: there.way, back, traceroute, notes })
 }
 
-/// What the destination sends back.
-fn answer(question: &Question, key: FlowKey) -> Probe {
-    let closed = question.proto == Proto::Udp && TRACEROUTE_PORTS.contains(&question.port);
-    if closed { error(key.dst, key, PORT_UNREACHABLE) } else { Probe { key: key.reversed(), quoted: None } }
+/// The address that is asked about: a literal, or that of the family asked for of whoever has the name.
+fn destination(scene: &Scene<'_>, question: &Question) -> Result<IpAddr, Unanswerable> {
+    match question.to.parse() {
+        Ok(IpAddr::V4(address)) if question.ipv6 => return Err(Unanswerable::NotIpv6(address)),
+        Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+            return Err(Unanswerable::LinkLocal(address));
+        }
+        Ok(address) => return Ok(address),
+        Err(_) => {}
+    }
+    let to = scene.member(&question.to)?;
+    let address = Machine::of(scene, &to).and_then(|machine| machine.address(question.ipv6));
+    address.ok_or_else(|| match question.ipv6 {
+        true => Unanswerable::NoIpv6Address(question.to.clone()),
+        false => Unanswerable::NoAddress(question.to.clone()),
+    })
 }
 
-fn error(from: IpAddr, about: FlowKey, (kind, code): (u8, u8)) -> Probe {
-    let key = FlowKey { src: from, dst: about.src, proto: FlowProto::Icmp { kind, code } };
-    Probe { key, quoted: Some(about) }
-}
-
-fn notes(scene: &Scene<'_>, from: &Member, there: &Way, back: Option<&Way>) -> Vec<String> {
+fn notes(scene: &Scene<'_>, from: &Member, source: IpAddr, there: &Way, back: Option<&Way>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Member::Instance(_) = from {
-        let name = scene.name(from);
-        notes.push(format!(
-            "{name} is taken to use the routes that DHCP gave it; its guest may have set others"
-        ));
+        let given = match source {
+            IpAddr::V4(_) => "the routes that DHCP gave it",
+            IpAddr::V6(_) => "the addresses that DHCPv6 gave it and the routes of router advertisements",
+        };
+        notes.push(format!("{} is taken to use {given}; its guest may have set others", scene.name(from)));
     }
     let guests: BTreeSet<_> =
         scene.instances().map(|(logical, instance)| instance.name().unwrap_or(logical)).collect();
@@ -114,7 +80,7 @@ fn notes(scene: &Scene<'_>, from: &Member, there: &Way, back: Option<&Way>) -> V
 
 /// Where a packet is.
 #[derive(Debug, Clone)]
-enum Point {
+pub(crate) enum Point {
     /// On a machine, come in by this device, or sent by the machine itself.
     Machine(Member, Option<String>),
     /// At a port of the cloud's fabric, in a frame from one MAC address to another.
@@ -123,7 +89,7 @@ enum Point {
 
 /// Who a packet was delivered to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Recipient {
+pub(crate) enum Recipient {
     Machine(Member),
     /// The servers of link-local services, behind this port and MAC address.
     Service(PortId, Mac),
@@ -140,33 +106,25 @@ impl Recipient {
 }
 
 /// Where a packet goes next, or how its way ends.
-enum Next {
+pub(crate) enum Next {
     Go(Point, Probe),
     Delivered(Recipient, Probe),
     End(Outcome),
 }
 
 /// A way, with the hops on it that would have let the packet expire.
-struct Walked {
-    way: Way,
+pub(crate) struct Walked {
+    pub(crate) way: Way,
     forwarded: Vec<Hop>,
 }
 
-/// Who takes one from the TTL.
-enum Hop {
-    /// A machine, and the packet as it came there.
-    Machine(Member, Probe),
-    /// A NAT gateway: the packet that ends there came into the fabric at this port.
-    NatGateway(PortId, Frame),
-}
-
-struct Walker<'a> {
-    scene: &'a Scene<'a>,
-    engine: Engine,
+pub(crate) struct Walker<'a> {
+    pub(crate) scene: &'a Scene<'a>,
+    pub(crate) engine: Engine,
     connections: Connections,
     /// How the answering end of a tunnel sees the dialling end's packets.
-    dialled: BTreeMap<String, FlowKey>,
-    delay: Duration,
+    pub(crate) dialled: BTreeMap<String, FlowKey>,
+    pub(crate) delay: Duration,
 }
 
 impl<'a> Walker<'a> {
@@ -181,7 +139,12 @@ impl<'a> Walker<'a> {
     }
 
     /// Walks a packet to its end; returns where it was delivered, and as what, if it was.
-    fn walk(&mut self, start: Point, probe: Probe, depth: usize) -> (Walked, Option<(Recipient, Probe)>) {
+    pub(crate) fn walk(
+        &mut self,
+        start: Point,
+        probe: Probe,
+        depth: usize,
+    ) -> (Walked, Option<(Recipient, Probe)>) {
         let before = std::mem::take(&mut self.delay);
         let mut stops = Vec::new();
         let mut forwarded = Vec::new();
@@ -189,14 +152,14 @@ impl<'a> Walker<'a> {
         let mut delivered = None;
         let outcome = loop {
             if stops.len() >= LONGEST_WAY {
-                break self.dropped("the network", "goes round in circles".to_owned());
+                break Outcome::dropped("the network", "goes round in circles");
             }
             let next = match point {
                 Point::Machine(member, device) => {
                     self.at_machine(&member, device.as_deref(), probe, depth, &mut stops, &mut forwarded)
                 }
                 Point::Fabric { port, src, dst } => {
-                    let frame = frame(probe).with_macs(src, dst);
+                    let frame = probe.frame().with_macs(src, dst);
                     self.at_fabric(port, &frame, probe, depth, &mut stops, &mut forwarded)
                 }
             };
@@ -228,7 +191,7 @@ impl<'a> Walker<'a> {
     ) -> Next {
         let at = self.scene.name(member);
         let Some(machine) = Machine::of(self.scene, member) else {
-            return Next::End(self.dropped(&at, "the instance has no running interface".to_owned()));
+            return Next::End(Outcome::dropped(&at, "the instance has no running interface"));
         };
         let mut stop = Stop {
             depth,
@@ -251,18 +214,20 @@ impl<'a> Walker<'a> {
             return Next::Delivered(Recipient::Machine(member.clone()), probe);
         }
         if let Some(device) = device {
-            match machine.forwarding {
+            match machine.forwarding(probe.dst()) {
                 Forwarding::On => stop.visible = depth == 0,
                 Forwarding::Off => {
                     stops.push(stop);
                     let why = format!("came in by {device} for {}, and it does not forward", probe.dst());
-                    return Next::End(self.dropped(&at, why));
+                    return Next::End(Outcome::dropped(&at, why));
                 }
                 Forwarding::Undeclared => {
                     stops.push(stop);
-                    let why = "its source/destination check is off, so its guest may forward packets; \
-                               the lab file declares nothing about it"
-                        .to_owned();
+                    let what = if probe.dst().is_ipv6() { "IPv6" } else { "packets" };
+                    let why = format!(
+                        "its source/destination check is off, so its guest may forward {what}; \
+                         the lab file declares nothing about it"
+                    );
                     return Next::End(Outcome::Unknown { at, why });
                 }
             }
@@ -270,13 +235,13 @@ impl<'a> Walker<'a> {
         }
         let Some((leg, gateway)) = machine.route(probe.dst()) else {
             stops.push(stop);
-            return Next::End(self.dropped(&at, format!("has no route to {}", probe.dst())));
+            return Next::End(Outcome::dropped(&at, format!("has no route to {}", probe.dst())));
         };
         stop.decisions.push(match gateway {
             Some(gateway) => format!("route to {}: via {gateway} on {}", probe.dst(), leg.device),
             None => format!("route to {}: directly on {}", probe.dst(), leg.device),
         });
-        let source = machine.masquerades(probe.src(), leg.device).then(|| leg.address.addr());
+        let source = machine.masquerades(probe.src(), leg.device).then(|| leg.source(probe.dst())).flatten();
         let sent = self.connections.translate(member, probe, source);
         if sent.src() != probe.src() {
             stop.decisions.push(format!("masquerades: source {} becomes {}", probe.src(), sent.src()));
@@ -289,15 +254,19 @@ impl<'a> Walker<'a> {
         &mut self,
         at: &str,
         leg: &Leg<'_>,
-        gateway: Option<Ipv4Addr>,
+        gateway: Option<IpAddr>,
         probe: Probe,
         depth: usize,
         stops: &mut Vec<Stop>,
     ) -> Next {
         let next_hop = gateway.unwrap_or(probe.dst());
+        // Whoever asks for a neighbor's Ethernet address has an address of its family.
+        let Some(own) = leg.source(next_hop) else {
+            return Next::End(Outcome::dropped(at, format!("has no address on {} to send from", leg.device)));
+        };
         match leg.link {
-            Link::Segment { name, mac } => {
-                self.delay += self.delay_of(name, leg.address.addr());
+            Link::Segment { name, mac, delay } => {
+                self.delay += delay;
                 if let Some((host, interface)) = self.scene.lab.world.neighbor(name, next_hop) {
                     self.delay += interface.delay;
                     let to = Point::Machine(Member::Host(host.name.clone()), Some(interface.name.clone()));
@@ -305,16 +274,18 @@ impl<'a> Walker<'a> {
                 }
                 if name == INTERNET
                     && let Some(uplink) = self.scene.tables.uplink().map(|uplink| uplink.port)
-                    && let Some(dst) = self.resolve(uplink, mac, leg.address.addr(), next_hop)
+                    && let Some(dst) = self.resolve(uplink, mac, own, next_hop)
                 {
                     return Next::Go(Point::Fabric { port: uplink, src: mac, dst }, probe);
                 }
-                Next::End(self.dropped(at, format!("nobody on segment {name} has the address {next_hop}")))
+                let why = format!("nobody on segment {name} has the address {next_hop}");
+                Next::End(Outcome::dropped(at, why))
             }
-            Link::Fabric { port, mac } => match self.resolve(port, mac, leg.address.addr(), next_hop) {
+            Link::Fabric { port, mac } => match self.resolve(port, mac, own, next_hop) {
                 Some(dst) => Next::Go(Point::Fabric { port, src: mac, dst }, probe),
                 None => {
-                    Next::End(self.dropped(at, format!("nobody in its subnet has the address {next_hop}")))
+                    let why = format!("nobody in its subnet has the address {next_hop}");
+                    Next::End(Outcome::dropped(at, why))
                 }
             },
             Link::Tunnel { tunnel, own } => {
@@ -328,189 +299,5 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-    }
-
-    fn at_fabric(
-        &mut self,
-        port: PortId,
-        frame: &Frame,
-        probe: Probe,
-        depth: usize,
-        stops: &mut Vec<Stop>,
-        forwarded: &mut Vec<Hop>,
-    ) -> Next {
-        let explained = self.engine.explain(Time(0), port, frame.clone());
-        let stop = |at: &str, packet: FlowKey, visible: bool| {
-            let (at, packet) = (at.to_owned(), packet.to_string());
-            Stop { depth, at, packet, decisions: Vec::new(), visible }
-        };
-        let mut at = "the cloud".to_owned();
-        let mut current = stop(&at, probe.key, false);
-        let mut ttl = 0;
-        for step in &explained.steps {
-            // A NAT gateway is a hop of its own.
-            if let Step::NatGateway { gateway, from, .. } = step {
-                at = self.with_names(gateway.to_string());
-                stops.push(std::mem::replace(&mut current, stop(&at, *from, depth == 0)));
-                ttl += 1;
-                forwarded.push(Hop::NatGateway(port, frame.clone().with_ttl(ttl)));
-            }
-            current.decisions.push(self.with_names(step.to_string()));
-        }
-        stops.push(current);
-        if let Some(reason) = explained.dropped {
-            return Next::End(self.dropped(&at, format!("{reason}: {}", reason.meaning())));
-        }
-        match explained.sent.into_iter().next() {
-            Some((out, sent)) => self.beyond_fabric(&at, out, &sent),
-            None => Next::End(self.dropped(&at, "the VPC keeps it for itself".to_owned())),
-        }
-    }
-
-    /// On from the fabric, which has sent a frame out of a port.
-    fn beyond_fabric(&mut self, at: &str, out: PortId, sent: &Frame) -> Next {
-        let Ok(packet) = Packet::parse(&sent.bytes) else {
-            return Next::End(self.dropped(at, "what left is no IP packet".to_owned()));
-        };
-        let probe = Probe { key: packet.flow_key(), quoted: packet.quoted().map(|quoted| quoted.flow_key()) };
-        let tables = &self.scene.tables;
-        if let Some(key) = tables.interface_at(out) {
-            let owner =
-                self.scene.instances().find(|(_, instance)| instance.interfaces.contains(&key.interface));
-            return match owner {
-                Some((logical, _)) => {
-                    let device = Some(FIRST_LINK.to_owned());
-                    Next::Go(Point::Machine(Member::Instance(logical.to_owned()), device), probe)
-                }
-                None => Next::End(self.dropped(at, format!("{} is attached to no instance", key.interface))),
-            };
-        }
-        if tables.uplink().is_some_and(|uplink| uplink.port == out)
-            && let Some((host, interface)) = self.scene.lab.world.neighbor(INTERNET, probe.dst())
-        {
-            self.delay += interface.delay;
-            return Next::Go(
-                Point::Machine(Member::Host(host.name.clone()), Some(interface.name.clone())),
-                probe,
-            );
-        }
-        if tables.uplink().is_some_and(|uplink| uplink.port == out && uplink.gateway.is_some()) {
-            let why = "it leaves by the uplink, and what is beyond is not Ringwall's".to_owned();
-            return Next::End(Outcome::Unknown { at: "the internet".to_owned(), why });
-        }
-        match tables.services().filter(|services| services.port == out) {
-            Some(services) => Next::Delivered(Recipient::Service(services.port, services.mac), probe),
-            None => Next::End(self.dropped(at, format!("nobody is known behind {out}"))),
-        }
-    }
-
-    /// Carries a packet through a tunnel: the outer packet's way, one level deeper.
-    fn through(
-        &mut self,
-        tunnel: &Tunnel,
-        dials: bool,
-        depth: usize,
-        stops: &mut Vec<Stop>,
-    ) -> Result<(), Outcome> {
-        if depth > DEEPEST_TUNNEL {
-            return Err(self.dropped(&tunnel.name, "tunnels within tunnels without end".to_owned()));
-        }
-        if !dials && !self.dialled.contains_key(&tunnel.name) {
-            // The answering end sends to whoever dialled it: that packet's way comes first, unseen.
-            self.through(tunnel, true, depth, &mut Vec::new())?;
-        }
-        let (from, key) = if dials {
-            let unreachable =
-                |walker: &Self| walker.dropped(&tunnel.name, "its far end has no public address".to_owned());
-            let remote =
-                *self.scene.deployment.tunnel_remotes.get(&tunnel.name).ok_or_else(|| unreachable(self))?;
-            let dialler = Machine::of(self.scene, &tunnel.a.on).ok_or_else(|| unreachable(self))?;
-            let (leg, _) = dialler.route(remote).ok_or_else(|| unreachable(self))?;
-            let proto = FlowProto::Udp { src: tunnel.port, dst: tunnel.port };
-            (&tunnel.a.on, FlowKey { src: leg.address.addr().into(), dst: remote.into(), proto })
-        } else {
-            (&tunnel.b.on, self.dialled[&tunnel.name].reversed())
-        };
-        let (walked, arrival) =
-            self.walk(Point::Machine(from.clone(), None), Probe { key, quoted: None }, depth);
-        self.delay += walked.way.delay;
-        stops.extend(walked.way.stops);
-        let Some((_, arrived)) = arrival else { return Err(walked.way.outcome) };
-        if dials {
-            self.dialled.insert(tunnel.name.clone(), arrived.key);
-        }
-        Ok(())
-    }
-
-    /// Asks by ARP on a port of the fabric, as the kernel of the machine there would.
-    fn resolve(&mut self, port: PortId, mac: Mac, own: Ipv4Addr, wanted: Ipv4Addr) -> Option<Mac> {
-        let request = arp::request(mac, own, wanted);
-        let (_, reply) = self.engine.explain(Time(0), port, request).sent.into_iter().next()?;
-        arp::parse(&reply.bytes).ok().map(|reply| reply.sender_mac)
-    }
-
-    /// The address under which `to` hears that what it sent has expired at a hop, if it hears it.
-    fn time_exceeded(&mut self, at: &Hop, to: &Member, sent: FlowKey) -> Option<Ipv4Addr> {
-        let (point, report) = match at {
-            Hop::Machine(member, about) => {
-                let reporter = Machine::of(self.scene, member)?;
-                let (leg, _) = reporter.route(about.src())?;
-                let report = error(leg.address.addr().into(), about.key, TIME_EXCEEDED);
-                (Point::Machine(member.clone(), None), report)
-            }
-            Hop::NatGateway(port, frame) => {
-                let explained = self.engine.explain(Time(0), *port, frame.clone());
-                let (out, report) = explained.sent.into_iter().next()?;
-                match self.beyond_fabric("the cloud", out, &report) {
-                    Next::Go(point, probe) => (point, probe),
-                    Next::Delivered(..) | Next::End(_) => return None,
-                }
-            }
-        };
-        let (_, heard) = self.walk(point, report, 0);
-        let to = Recipient::Machine(to.clone());
-        heard.filter(|(who, heard)| *who == to && heard.quoted == Some(sent)).map(|(_, heard)| heard.src())
-    }
-
-    fn delay_of(&self, segment: &str, address: Ipv4Addr) -> Duration {
-        self.scene
-            .lab
-            .world
-            .neighbor(segment, address)
-            .map_or(Duration::ZERO, |(_, interface)| interface.delay)
-    }
-
-    fn dropped(&self, at: &str, why: String) -> Outcome {
-        Outcome::Dropped { at: at.to_owned(), why }
-    }
-
-    /// The words with the names that people gave to the ids in them.
-    fn with_names(&self, words: String) -> String {
-        let named = |words: String, (name, id): (&String, &PhysicalId)| match id {
-            // These are known by addresses, which stay as they are.
-            PhysicalId::Address { .. } | PhysicalId::Route { .. } | PhysicalId::GatewayAttachment(_) => words,
-            _ => {
-                let id = id.reference();
-                if *name == id { words } else { words.replace(&id, &format!("{name} [{id}]")) }
-            }
-        };
-        self.scene.deployment.physical.iter().fold(words, named)
-    }
-}
-
-fn frame(probe: Probe) -> Frame {
-    let FlowKey { src, dst, proto } = probe.key;
-    match (proto, probe.quoted) {
-        (FlowProto::Icmp { kind, code }, Some(quoted)) => {
-            let inner = frame(Probe { key: quoted, quoted: None });
-            build::icmp_error(src, dst, kind, code, inner.bytes.get(ETHERNET_LEN..).unwrap_or_default())
-        }
-        (FlowProto::Tcp { src: sport, dst: dport }, _) => {
-            build::tcp(src, dst, sport, dport, TcpFlags::SYN, b"")
-        }
-        (FlowProto::Udp { src: sport, dst: dport }, _) => build::udp(src, dst, sport, dport, b"explain"),
-        (FlowProto::Echo { id, request }, _) => build::echo(src, dst, request, id, 1, b"explain"),
-        (FlowProto::Icmp { kind, code }, None) => build::icmp_error(src, dst, kind, code, b""),
-        (FlowProto::Other(protocol), _) => build::ip(src, dst, protocol, b"explain"),
     }
 }

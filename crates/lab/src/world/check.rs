@@ -56,7 +56,7 @@ fn addresses(world: &World) -> Result<(), LabError> {
 /// Somebody must be there to be asked.
 fn resolver(world: &World) -> Result<(), LabError> {
     match &world.internet.resolver {
-        Some(resolver) if world.neighbor(INTERNET, resolver.address).is_none() => {
+        Some(resolver) if world.neighbor(INTERNET, resolver.address.into()).is_none() => {
             Err(resolver.place.error(WorldFault::NobodysResolver(resolver.address)))
         }
         _ => Ok(()),
@@ -94,7 +94,7 @@ fn next_hops(world: &World, host: &Host) -> Result<(), LabError> {
         }
         if let NextHop::Gateway { address, interface } = next
             && let Some(own) = host.interfaces.get(interface)
-            && world.neighbor(&own.segment, *address).is_none()
+            && world.neighbor(&own.segment, (*address).into()).is_none()
         {
             let why = format!("is nobody's address on segment `{}`", own.segment);
             return Err(place.error(WorldFault::RouteToNowhere { next: address.to_string(), why }));

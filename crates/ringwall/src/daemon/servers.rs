@@ -92,7 +92,7 @@ fn upstream(cloud: &Cloud, host: Option<Namespace>) -> Option<Upstream> {
 /// The namespace of the host that the lab file names as resolver.
 fn resolver_host(cloud: &Cloud) -> Result<Option<Namespace>, AgentError> {
     let world = &cloud.lab.world;
-    let address = world.internet.resolver.as_ref().map(|resolver| resolver.address);
+    let address = world.internet.resolver.as_ref().map(|resolver| resolver.address.into());
     let host = address.and_then(|address| world.neighbor(INTERNET, address));
     Ok(host.map(|(host, _)| Namespace::open(&cloud.names.of_host(&host.name))).transpose()?)
 }

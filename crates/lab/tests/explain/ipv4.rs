@@ -1,93 +1,31 @@
-//! Explain on the sample labs, with the engine's tables and without a kernel: the same walk as in a lab that is up.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The reference network, which speaks IPv4.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::{Fabric, InterfaceKey, PortId, Services, Tables, Uplink};
-use lab::deploy::{Deployment, deploy};
-use lab::file::Lab;
-use lab::plan;
-use lab::walk::{Explanation, Outcome, Proto, Question, Scene, Unanswerable, explain};
-use model::{
-    Applied, Change, NatGatewayState, NewNatGateway, Region, RouteTable, RouteTarget, RouteVia, Tags,
-};
+use engine::Tables;
+use lab::walk::{Outcome, Proto, Unanswerable};
+use model::{Applied, Change, NatGatewayState, NewNatGateway, RouteTable, RouteTarget, RouteVia, Tags};
+
+use crate::standing::{Standing, decisions, samples, why};
 
 const SIX_HOPS: [&str; 6] =
     ["192.168.0.240", "192.168.0.250", "192.168.250.250", "192.168.5.27", "10.211.0.1", "10.210.7.14"];
 
-/// A lab as it would stand, with made-up port numbers.
-struct Standing {
-    lab: Lab,
-    deployment: Deployment,
-    region: Region,
-    fabric: Fabric,
-    tables: Arc<Tables>,
+fn reference() -> PathBuf {
+    samples().join("ucs-test")
 }
 
-impl Standing {
-    fn load(path: &Path) -> Standing {
-        let lab = Lab::load(path).unwrap();
-        let mut region = Region::new(lab.region.clone(), 7);
-        let deployment = deploy(&lab, &mut region).unwrap();
-        let interfaces: BTreeMap<_, _> = region
-            .interfaces()
-            .keys()
-            .zip(10..)
-            .map(|(&interface, port)| {
-                (InterfaceKey { region: region.key().clone(), interface }, PortId(port))
-            })
-            .collect();
-        let uplink = Uplink {
-            port: PortId(2),
-            mac: plan::uplink_mac(&lab),
-            mtu: 1500,
-            neighbors: plan::internet_neighbors(&lab),
-            gateway: None,
-        };
-        let services = Services { port: PortId(3), mac: wire::Mac([2, 0, 0, 0, 0, 3]) };
-        let fabric = Fabric { interfaces, services: Some(services), uplink: Some(uplink) };
-        let tables = Arc::new(Tables::compile([&region], &fabric, 1, 0));
-        Standing { lab, deployment, region, fabric, tables }
-    }
-
-    fn sample(name: &str) -> Standing {
-        Standing::load(&samples().join(name))
-    }
-
-    fn ask(&self, from: &str, to: &str, proto: Proto, port: u16) -> Result<Explanation, Unanswerable> {
-        let scene = Scene {
-            lab: &self.lab,
-            deployment: &self.deployment,
-            region: &self.region,
-            tables: Arc::clone(&self.tables),
-        };
-        explain(&scene, &Question { from: from.to_owned(), to: to.to_owned(), port, proto })
-    }
-}
-
-fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../labs/ucs-test")
-}
-
-fn why(explanation: &Explanation) -> (&str, &str) {
-    match &explanation.there.outcome {
-        Outcome::Dropped { at, why } | Outcome::Unknown { at, why } => (at, why),
-        Outcome::Delivered { at } => (at, "delivered"),
-    }
-}
-
-fn decisions(explanation: &Explanation) -> Vec<&str> {
-    explanation.there.stops.iter().flat_map(|stop| &stop.decisions).map(String::as_str).collect()
+fn reference_lab(name: &str) -> Standing {
+    Standing::load(&reference().join(name))
 }
 
 #[test]
 fn the_traceroute_of_the_reference_network_has_six_hops() {
     for sample in ["before-table.yaml", "before-detour.yaml"] {
-        let explanation = Standing::sample(sample).ask("notebook", "test", Proto::Udp, 33434).unwrap();
-        let hops: Vec<Option<Ipv4Addr>> = SIX_HOPS.iter().map(|hop| Some(hop.parse().unwrap())).collect();
+        let explanation = reference_lab(sample).ask("notebook", "test", Proto::Udp, 33434).unwrap();
+        let hops: Vec<Option<IpAddr>> = SIX_HOPS.iter().map(|hop| Some(hop.parse().unwrap())).collect();
         assert_eq!(explanation.traceroute, hops, "{sample}");
         assert!(explanation.answered());
         assert_eq!(
@@ -99,7 +37,7 @@ fn the_traceroute_of_the_reference_network_has_six_hops() {
 
 #[test]
 fn every_decision_on_the_way_is_told_also_inside_the_tunnel() {
-    let explanation = Standing::sample("before-table.yaml").ask("notebook", "test", Proto::Tcp, 22).unwrap();
+    let explanation = reference_lab("before-table.yaml").ask("notebook", "test", Proto::Tcp, 22).unwrap();
     let told = decisions(&explanation).join("\n");
     for part in [
         "masquerades: source 192.168.0.82 becomes 10.211.0.2",
@@ -121,7 +59,7 @@ fn every_decision_on_the_way_is_told_also_inside_the_tunnel() {
 
 #[test]
 fn a_port_that_no_rule_allows_is_named_with_its_groups() {
-    let explanation = Standing::sample("before-table.yaml").ask("notebook", "test", Proto::Tcp, 80).unwrap();
+    let explanation = reference_lab("before-table.yaml").ask("notebook", "test", Proto::Tcp, 80).unwrap();
     assert!(why(&explanation).1.starts_with("SecurityGroupIngress"), "{:?}", why(&explanation));
     assert!(decisions(&explanation).iter().any(|words| words.contains("no rule of TestGroup")));
     assert!(!explanation.answered());
@@ -130,13 +68,13 @@ fn a_port_that_no_rule_allows_is_named_with_its_groups() {
 
 #[test]
 fn without_a_public_address_the_internet_gateway_has_nothing_to_say() {
-    let explanation = Standing::sample("before-detour.yaml").ask("test", "origin", Proto::Tcp, 80).unwrap();
+    let explanation = reference_lab("before-detour.yaml").ask("test", "origin", Proto::Tcp, 80).unwrap();
     assert!(why(&explanation).1.starts_with("NoPublicAddress"), "{:?}", why(&explanation));
 }
 
 #[test]
 fn a_nat_gateway_is_a_hop() {
-    let mut standing = Standing::sample("before-table.yaml");
+    let mut standing = reference_lab("before-table.yaml");
     let region = &mut standing.region;
     let public_ip = "203.0.113.99".parse().unwrap();
     let Applied::Address(allocation) =
@@ -173,7 +111,7 @@ fn a_nat_gateway_is_a_hop() {
 
 #[test]
 fn with_a_route_table_the_test_machine_reaches_the_internet_through_the_nat_instance() {
-    let explanation = Standing::sample("before-table.yaml").ask("test", "origin", Proto::Icmp, 0).unwrap();
+    let explanation = reference_lab("before-table.yaml").ask("test", "origin", Proto::Icmp, 0).unwrap();
     assert!(explanation.answered(), "{:?}", explanation.there.outcome);
     let hops: Vec<_> = explanation.traceroute.iter().map(|hop| hop.unwrap().to_string()).collect();
     assert_eq!(hops, ["10.210.216.13", "192.0.2.80"]);
@@ -183,7 +121,7 @@ fn with_a_route_table_the_test_machine_reaches_the_internet_through_the_nat_inst
 fn a_nat_instance_in_the_subnet_that_it_serves_is_told_in_words() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["before-table.yaml", "table.cfn.yaml"] {
-        let text = std::fs::read_to_string(samples().join(name)).unwrap();
+        let text = std::fs::read_to_string(reference().join(name)).unwrap();
         let one_subnet =
             text.replace("PrivateIpAddress: 10.210.216.13", "PrivateIpAddress: 10.210.21.13").replace(
                 "SubnetId: !Ref GatewaySubnet\n      PrivateIp",
@@ -201,8 +139,8 @@ fn a_nat_instance_in_the_subnet_that_it_serves_is_told_in_words() {
 #[test]
 fn what_a_guest_does_on_its_own_is_not_guessed() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(samples().join("table.cfn.yaml"), dir.path().join("table.cfn.yaml")).unwrap();
-    let text = std::fs::read_to_string(samples().join("before-table.yaml")).unwrap();
+    std::fs::copy(reference().join("table.cfn.yaml"), dir.path().join("table.cfn.yaml")).unwrap();
+    let text = std::fs::read_to_string(reference().join("before-table.yaml")).unwrap();
     let (before, rest) = text.split_once("guests:").unwrap();
     let (_, after) = rest.split_once("sites:").unwrap();
     std::fs::write(dir.path().join("lab.yaml"), format!("{before}sites:{after}")).unwrap();
@@ -215,14 +153,14 @@ fn what_a_guest_does_on_its_own_is_not_guessed() {
 #[test]
 fn the_metadata_service_answers_over_its_own_port() {
     let explanation =
-        Standing::sample("before-table.yaml").ask("test", "169.254.169.254", Proto::Tcp, 80).unwrap();
+        reference_lab("before-table.yaml").ask("test", "169.254.169.254", Proto::Tcp, 80).unwrap();
     assert!(explanation.answered(), "{explanation:?}");
     assert!(decisions(&explanation).iter().any(|words| words.contains("knows the caller by its port")));
 }
 
 #[test]
 fn questions_that_cannot_be_answered_say_why() {
-    let standing = Standing::sample("before-table.yaml");
+    let standing = reference_lab("before-table.yaml");
     let unknown = standing.ask("nobody", "test", Proto::Udp, 1).unwrap_err();
     assert!(
         matches!(&unknown, Unanswerable::NoSuchName { name, known } if name == "nobody" && known.contains(&"dmz".to_owned()))
@@ -231,4 +169,18 @@ fn questions_that_cannot_be_answered_say_why() {
     assert!(matches!(nowhere, Unanswerable::NoSuchName { .. }));
     let no_route = standing.ask("lerberg", "192.0.2.80", Proto::Udp, 1).unwrap_err();
     assert!(matches!(no_route, Unanswerable::NoRoute(..)), "{no_route:?}");
+}
+
+#[test]
+fn words_that_are_a_key_pairs_name_stay_words() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(reference().join("before-table.yaml"), dir.path().join("before-table.yaml")).unwrap();
+    let text = std::fs::read_to_string(reference().join("table.cfn.yaml")).unwrap();
+    let key = "  Key:\n    Type: AWS::EC2::KeyPair\n    Properties: {KeyName: route, PublicKeyMaterial: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2jGX5l2zF4PCIbVNlqvR1Jr0G7Yw4oYp5WzHcQv0aB}\n";
+    let with_key = text.replace("\nResources:\n", &format!("\nResources:\n{key}"));
+    assert_ne!(with_key, text);
+    std::fs::write(dir.path().join("table.cfn.yaml"), with_key).unwrap();
+    let standing = Standing::load(&dir.path().join("before-table.yaml"));
+    let told = decisions(&standing.ask("test", "origin", Proto::Icmp, 0).unwrap()).join("\n");
+    assert!(told.contains("route table") && !told.contains("[route]"), "{told}");
 }
