@@ -1,5 +1,6 @@
 """IPv6 as boto3 asks for it and sees it; as the instance is told of it; and as it is found again after a restart."""
 
+from conftest import until
 from endpoint import IMAGE, in_state, refused
 
 
@@ -70,3 +71,23 @@ def test_from_a_block_to_an_instance_s_addresses(serve):
     ec2.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=gateway)
     ec2.delete_subnet(SubnetId=subnet)
     ec2.delete_vpc(VpcId=vpc)
+
+
+def test_an_instance_that_runs_gets_its_first_address(serve):
+    ec2 = serve.ec2("zz-six-2")
+    vpc = ec2.create_vpc(CidrBlock="10.60.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
+    block = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
+    part = block.replace("/56", "/64")
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.60.1.0/24", Ipv6CidrBlock=part)["Subnet"]["SubnetId"]
+    launch = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "InstanceType": "t3.micro"}
+    six, plain = (
+        ec2.run_instances(**launch, Ipv6AddressCount=count)["Instances"][0]["InstanceId"] for count in (1, 0)
+    )
+    in_state(ec2, "running", six, plain)
+    assert "inet6" not in serve.exec(plain, "ip", "-6", "address", "show", "eth0").stdout
+    eni = ec2.describe_instances(InstanceIds=[plain])["Reservations"][0]["Instances"][0]["NetworkInterfaces"][0]
+    assigned = ec2.assign_ipv6_addresses(NetworkInterfaceId=eni["NetworkInterfaceId"], Ipv6AddressCount=1)
+    (address,) = assigned["AssignedIpv6Addresses"]
+    # The default group lets its members in.
+    until(lambda: serve.exec(six, "ping", "-6", "-c", "1", "-W", "1", address, check=False).returncode == 0, timeout=20)
+    assert "default via fe80:ec2::1" in serve.exec(plain, "ip", "-6", "route").stdout

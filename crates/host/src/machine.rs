@@ -17,7 +17,7 @@ mod spec;
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -151,6 +151,24 @@ pub fn start(spec: &MachineSpec, lock: Option<BorrowedFd<'_>>) -> Result<(), Mac
     Err(MachineError::Init { name: spec.name.clone(), message, status: exit, console: console_path })
 }
 
+/// Tells a machine that runs that it shall speak IPv6, where it was not started so. It does soon, and says so in its
+/// [`status`]. Nothing to tell is no error.
+///
+/// # Errors
+/// `State`, `Signal`.
+pub fn begin_ipv6(spec: &MachineSpec, namespace: &Namespace) -> Result<(), MachineError> {
+    let Some((init, pidfd)) = opened(&spec.state_dir, namespace)? else { return Ok(()) };
+    let path = spec.state_dir.join(record::SPEC);
+    let at = |source| MachineError::State { path: path.clone(), source };
+    let state = StateDir::open(&spec.state_dir).map_err(at)?;
+    let json = serde_json::to_vec_pretty(spec).map_err(|e| at(e.into()))?;
+    state.write(record::SPEC, &json).map_err(at)?;
+    match pidfd_send_signal(&pidfd, Signal::HUP) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(MachineError::Signal { pid: init, source: error.into() }),
+    }
+}
+
 /// How far the machine with this state directory has come; `None` if it was never started.
 pub fn status(state_dir: &Path) -> Option<MachineStatus> {
     serde_json::from_slice(&fs::read(state_dir.join(record::STATUS)).ok()?).ok()
@@ -191,16 +209,8 @@ pub fn pid(state_dir: &Path, namespace: &Namespace) -> Option<Pid> {
 /// # Errors
 /// `Signal`, `Undying`.
 pub fn stop(state_dir: &Path, namespace: &Namespace, patience: Duration) -> Result<(), MachineError> {
-    let Some(init) = pid(state_dir, namespace) else { return Ok(()) };
+    let Some((init, pidfd)) = opened(state_dir, namespace)? else { return Ok(()) };
     let refused = |e: rustix::io::Errno| MachineError::Signal { pid: init, source: e.into() };
-    let pidfd = match pidfd_open(init, PidfdFlags::empty()) {
-        Err(rustix::io::Errno::SRCH) => return Ok(()),
-        opened => opened.map_err(refused)?,
-    };
-    // The descriptor may be of a process that got the number a moment ago; from here on it is fixed.
-    if pid(state_dir, namespace) != Some(init) {
-        return Ok(());
-    }
     for (signal, patience) in [(Signal::TERM, patience), (Signal::KILL, Duration::from_secs(10))] {
         match pidfd_send_signal(&pidfd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -211,6 +221,18 @@ pub fn stop(state_dir: &Path, namespace: &Namespace, patience: Duration) -> Resu
         }
     }
     Err(MachineError::Undying(init))
+}
+
+/// A machine's init that is alive, held so that nobody else can get its number.
+fn opened(state_dir: &Path, namespace: &Namespace) -> Result<Option<(Pid, OwnedFd)>, MachineError> {
+    let Some(init) = pid(state_dir, namespace) else { return Ok(None) };
+    let pidfd = match pidfd_open(init, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        Err(error) => return Err(MachineError::Signal { pid: init, source: error.into() }),
+        Ok(pidfd) => pidfd,
+    };
+    // The descriptor may be of a process that got the number a moment ago; from here on it is fixed.
+    Ok((pid(state_dir, namespace) == Some(init)).then_some((init, pidfd)))
 }
 
 /// Kills the init of the machine with this state directory, wherever it is now: its namespace's name may be gone.

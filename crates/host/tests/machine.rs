@@ -169,7 +169,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 fn a_machine_has_its_own_names_and_processes() {
     let mut machine = Machine::new("own");
     machine.spec.processes = vec![strings(&["sleep", "1000"])];
-    let running = MachineStatus::Running { dhcp: Dhcp::Off, failures: vec![] };
+    let running = MachineStatus::Running { dhcp: Dhcp::Off, ipv6: false, failures: vec![] };
     assert_eq!(machine.start(), running);
     assert_eq!(machine.shell("hostname"), "own-host");
     assert_eq!(machine.shell("getent hosts own-host | cut -d' ' -f1"), "127.0.1.1");
@@ -309,7 +309,7 @@ fn the_images_dhcp_client_runs_before_the_rest() {
     std::thread::scope(|scope| {
         let served = scope.spawn(|| while serve_dhcp(&socket) != 5 {});
         let dhcp = Dhcp::Leased([192, 0, 2, 77].into());
-        assert_eq!(machine.start(), MachineStatus::Running { dhcp, failures: vec![] });
+        assert_eq!(machine.start(), MachineStatus::Running { dhcp, ipv6: false, failures: vec![] });
         served.join().unwrap();
     });
     assert!(machine.shell("cat /run/routes").starts_with("default via 192.0.2.1 dev eth0"));

@@ -21,6 +21,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A handler may do little more than write to a descriptor: this one's number.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 static TERMINATE: AtomicBool = AtomicBool::new(false);
+static REVISE: AtomicBool = AtomicBool::new(false);
 
 /// What init waits for.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) enum Event {
     Timeout,
     /// The machine shall stop.
     Terminate,
+    /// The machine shall be something else than it was started as.
+    Revise,
 }
 
 /// How a process ended.
@@ -68,11 +71,12 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Makes the calling process, the only thread of an init, listen to SIGTERM and SIGCHLD.
+    /// Makes the calling process, the only thread of an init, listen to SIGTERM, SIGHUP and SIGCHLD.
     pub(super) fn new() -> io::Result<Children> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         WAKE.store(wake.as_raw_fd(), Ordering::Relaxed);
         handle(libc::SIGTERM, on_signal)?;
+        handle(libc::SIGHUP, on_signal)?;
         handle(libc::SIGCHLD, on_signal)?;
         Ok(Children { wake, started: HashMap::new() })
     }
@@ -99,6 +103,9 @@ impl Children {
         loop {
             if TERMINATE.load(Ordering::Relaxed) {
                 return Ok(Event::Terminate);
+            }
+            if REVISE.swap(false, Ordering::Relaxed) {
+                return Ok(Event::Revise);
             }
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
@@ -160,8 +167,10 @@ pub(super) fn handle(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()>
 }
 
 extern "C" fn on_signal(signal: i32) {
-    if signal == libc::SIGTERM {
-        TERMINATE.store(true, Ordering::Relaxed);
+    match signal {
+        libc::SIGTERM => TERMINATE.store(true, Ordering::Relaxed),
+        libc::SIGHUP => REVISE.store(true, Ordering::Relaxed),
+        _ => {}
     }
     let one = 1_u64.to_ne_bytes();
     // SAFETY: write(2) is async-signal-safe; errno, which it may set, is put back for the code that was

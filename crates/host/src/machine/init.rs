@@ -125,7 +125,14 @@ fn init(spec: &MachineSpec, state: &StateDir, recorded: OwnedFd) -> i32 {
     if let Ok(null) = File::open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(null.as_fd());
     }
-    let mut machine = Machine { state, children: &mut children, dhcp: Dhcp::Off, failures: Vec::new() };
+    let mut machine = Machine {
+        state,
+        children: &mut children,
+        dhcp: Dhcp::Off,
+        ipv6: false,
+        failures: Vec::new(),
+        revise: false,
+    };
     let result = machine.set_up(spec).and_then(|()| machine.supervise());
     children.end_all();
     let (status, code) = match result {
@@ -146,7 +153,10 @@ struct Machine<'a> {
     state: &'a StateDir,
     children: &'a mut Children,
     dhcp: Dhcp,
+    ipv6: bool,
     failures: Vec<String>,
+    /// Whether the specification is to be read again.
+    revise: bool,
 }
 
 impl Machine<'_> {
@@ -156,6 +166,7 @@ impl Machine<'_> {
         if let Some(interface) = &spec.dhcp6 {
             // Early: DHCP for IPv6 needs the link-local address that the kernel makes up now.
             speak_ipv6(interface)?;
+            self.ipv6 = true;
         }
         mounts::set_up(&spec.hostname)?;
         files::write_all(&spec.files)?;
@@ -187,15 +198,40 @@ impl Machine<'_> {
     /// Looks after the machine until it shall stop.
     fn supervise(&mut self) -> Result<(), SetUpError> {
         loop {
+            if std::mem::take(&mut self.revise) {
+                self.begin_ipv6()?;
+            }
             match self.children.next(None).map_err(|e| SetUpError::Call("wait", e))? {
                 Event::Ended { program, end, .. } => {
                     self.note_end(&program, end);
                     self.write_running();
                 }
                 Event::Terminate => return Ok(()),
+                Event::Revise => self.revise = true,
                 Event::Timeout => {}
             }
         }
+    }
+
+    /// Speaks IPv6 from now on, if the machine shall and does not.
+    fn begin_ipv6(&mut self) -> Result<(), SetUpError> {
+        let interface = match self.state.read_spec() {
+            Ok(MachineSpec { dhcp6: Some(interface), .. }) if !self.ipv6 => interface,
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                self.fail(format!("cannot read the specification: {error}"));
+                return Ok(());
+            }
+        };
+        // Said at once, so that nobody tells it again.
+        self.ipv6 = true;
+        self.write_running();
+        match speak_ipv6(&interface) {
+            Ok(()) => self.run_dhcp6(&interface)?,
+            Err(error) => self.fail(error.to_string()),
+        }
+        self.write_running();
+        Ok(())
     }
 
     fn run_dhcp(&mut self, interface: &str) -> Result<Dhcp, SetUpError> {
@@ -266,6 +302,7 @@ impl Machine<'_> {
                 Event::Ended { program, end, .. } => self.note_end(&program, end),
                 Event::Timeout => return Ok(None),
                 Event::Terminate => return Err(SetUpError::Stopped),
+                Event::Revise => self.revise = true,
             }
         }
     }
@@ -280,7 +317,8 @@ impl Machine<'_> {
     }
 
     fn write_running(&self) {
-        let status = MachineStatus::Running { dhcp: self.dhcp.clone(), failures: self.failures.clone() };
+        let (dhcp, failures) = (self.dhcp.clone(), self.failures.clone());
+        let status = MachineStatus::Running { dhcp, ipv6: self.ipv6, failures };
         if let Err(error) = self.state.write_status(&status) {
             console(format_args!("cannot write the status: {error}"));
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat};
 
-use super::MachineStatus;
+use super::{MachineSpec, MachineStatus};
 
 pub(super) const SPEC: &str = "spec.json";
 pub(super) const CONSOLE: &str = "console.log";
@@ -38,6 +38,12 @@ impl StateDir {
 
     pub(super) fn write_status(&self, status: &MachineStatus) -> io::Result<()> {
         self.write(STATUS, &serde_json::to_vec(status)?)
+    }
+
+    pub(super) fn read_spec(&self) -> io::Result<MachineSpec> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = fs::File::from(openat(&self.0, SPEC, flags, Mode::empty())?);
+        Ok(serde_json::from_reader(file)?)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

@@ -55,6 +55,9 @@ pub enum MachineStatus {
     Running {
         /// What DHCP gave.
         dhcp: Dhcp,
+        /// Whether it speaks IPv6.
+        #[serde(default)]
+        ipv6: bool,
         /// What went wrong without stopping the machine: no lease, a process that ended, user data
         /// that failed. Sentences, in the order in which they happened.
         failures: Vec<String>,

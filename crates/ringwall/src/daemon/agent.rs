@@ -345,7 +345,13 @@ impl Agent {
                 return Ok(Condition::Failed(message));
             }
             Some(MachineStatus::Failed { .. }) => {}
-            Some(MachineStatus::Running { .. }) if alive => return Ok(Condition::Settled),
+            Some(MachineStatus::Running { ipv6, .. }) if alive => {
+                // It got its first IPv6 address while it ran.
+                if spec.dhcp6.is_some() && !ipv6 {
+                    machine::begin_ipv6(spec, &namespace)?;
+                }
+                return Ok(Condition::Settled);
+            }
             _ if alive => return Ok(Condition::Coming),
             _ => {}
         }
