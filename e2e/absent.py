@@ -11,7 +11,7 @@ ABSENT = {
         NetworkInterfaceAssociation.CustomerOwnedIp Route.CarrierGatewayId Route.CoreNetworkArn
         Route.LocalGatewayId Route.OdbNetworkArn Route.TransitGatewayId Subnet.CustomerOwnedIpv4Pool
         Subnet.EnableLniAtDeviceIndex Subnet.OutpostArn RouteTableAssociation.PublicIpv4Pool
-        Route.IpAddress
+        Route.IpAddress SecurityGroupReference.TransitGatewayId
     """,
     "Requests for it are refused: prefixes of interfaces, appliances, regional NAT gateways, IPAM, encryption": """
         AssignIpv6AddressesResult.AssignedIpv6Prefixes AssignPrivateIpAddressesResult.AssignedIpv4Prefixes
@@ -31,12 +31,8 @@ ABSENT = {
         Placement.Affinity Placement.GroupId Placement.HostId Placement.HostResourceGroupArn
         Placement.PartitionNumber Placement.SpreadDomain
     """,
-    "Peering ends in the same account, and a rule names a group of its own VPC": """
-        ReferencedSecurityGroup.PeeringStatus ReferencedSecurityGroup.VpcPeeringConnectionId
-        UserIdGroupPair.GroupName UserIdGroupPair.PeeringStatus UserIdGroupPair.VpcId
-        UserIdGroupPair.VpcPeeringConnectionId
-    """,
     "EC2-Classic is no more": """
+        UserIdGroupPair.GroupName
         VpcPeeringConnectionOptionsDescription.AllowEgressFromLocalClassicLinkToRemoteVpc
         VpcPeeringConnectionOptionsDescription.AllowEgressFromLocalVpcToRemoteClassicLink
     """,

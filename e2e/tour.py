@@ -343,10 +343,20 @@ def neighbours(tour, vpc):
             tour.CreateRoute(**route, **peering)
             tour.DescribeRouteTables()
             tour.DeleteRoute(**route)
-            tour.DescribeSecurityGroupReferences(GroupId=[vpc.group])
-            tour.DescribeStaleSecurityGroups(VpcId=vpc.id)
-        if decide == tour.AcceptVpcPeeringConnection:
+            of_other = [{"Name": "vpc-id", "Values": [other]}]
+            (theirs,) = tour.DescribeSecurityGroups(Filters=of_other)["SecurityGroups"]
+            pair = {"GroupId": theirs["GroupId"], "VpcId": other, **peering, "PeeringStatus": "active"}
+            across = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [pair]}]
+            tour.AuthorizeSecurityGroupIngress(GroupId=vpc.group, IpPermissions=across)
+            tour.AuthorizeSecurityGroupEgress(GroupId=vpc.group, IpPermissions=across)
+            tour.DescribeSecurityGroups()
+            tour.DescribeSecurityGroupRules()
+            tour.DescribeSecurityGroupReferences(GroupId=[theirs["GroupId"]])
             tour.DeleteVpcPeeringConnection(**peering)
+            tour.DescribeStaleSecurityGroups(VpcId=vpc.id)
+            pair["PeeringStatus"] = "deleted"
+            tour.RevokeSecurityGroupIngress(GroupId=vpc.group, IpPermissions=across)
+            tour.RevokeSecurityGroupEgress(GroupId=vpc.group, IpPermissions=across)
     tour.DeleteVpc(VpcId=other)
     default = tour.CreateDefaultVpc()["Vpc"]["VpcId"]
     subnets = tour.DescribeSubnets(Filters=[{"Name": "vpc-id", "Values": [default]}])["Subnets"]

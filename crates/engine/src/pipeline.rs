@@ -8,10 +8,12 @@
 
 use std::net::IpAddr;
 
+use model::VpcPeeringConnectionId;
 use wire::{FlowProto, Frame, Mac, Packet, Rewrite, TcpFlags, Transport, icmp_error};
 
 use crate::fabric::{PortId, Time};
-use crate::filter::{security_group, source_check};
+use crate::filter::security_group::{self, Party};
+use crate::filter::source_check;
 use crate::flow::{Claim, FlowTable, IdleTimeouts, Tracking};
 use crate::nat::{NatTable, Side, Standing};
 use crate::service::{dhcp4, dhcp6, link_local, nd};
@@ -84,6 +86,7 @@ pub(crate) fn decide(
         trace,
         opening: opens(packet),
         sender_tracks: Tracking::Idle(IdleTimeouts::DEFAULT),
+        came_across: None,
         crossings: Vec::new(),
         refused: None,
         sent: None,
@@ -129,6 +132,8 @@ pub(crate) struct Walk<'a, T> {
     /// Whether it is a TCP SYN, which opens a connection.
     pub(crate) opening: bool,
     sender_tracks: Tracking,
+    /// The peering connection that it has come by, straight from the interface that has its source address.
+    came_across: Option<VpcPeeringConnectionId>,
     pub(crate) crossings: Vec<Crossing>,
     pub(crate) refused: Option<Refused>,
     /// What a packet that is refused in the end needs stored of its way out.
@@ -241,6 +246,9 @@ impl<T: Trace> Walk<'_, T> {
                 if tables.interfaces[owner].nat_gateway.is_some() {
                     return Err(DropReason::NatFromAfar.into());
                 }
+                // What a middlebox passes on is nobody's in the peer VPC (VPC peering guide, "Update your security groups
+                // to reference peer security groups").
+                self.came_across = interface.addresses.contains_key(&hop.key.src).then_some(*peering);
                 self.hand_over(sender, owner, hop)
             }
             Some(Target::NatGateway(gateway, _)) => {
@@ -287,6 +295,17 @@ impl<T: Trace> Walk<'_, T> {
         self.leave(port, tracking, hop)
     }
 
+    /// The peering connection that the sender's route leads to.
+    fn peering_ahead(&self, sender: &Interface, hop: &Hop) -> Option<VpcPeeringConnectionId> {
+        let tables = self.view.tables;
+        let table = tables.table_of(tables.subnet_of(sender));
+        let by_router = self.packet.eth_dst() == ROUTER_MAC;
+        match table.lookup(hop.key.dst).filter(|_| by_router) {
+            Some((_, Target::Peering(peering, _))) => Some(*peering),
+            _ => None,
+        }
+    }
+
     /// Network ACLs, where the packet crosses the border of a subnet. `from` is none for what comes in by a gateway.
     fn cross(&mut self, from: Option<usize>, to: usize, hop: &Hop) -> Result<(), DropReason> {
         if from == Some(to) {
@@ -325,6 +344,11 @@ impl<T: Trace> Walk<'_, T> {
             self.trace.note(|| Step::Tracked { direction });
             return Ok(Tracking::Idle(interface.idle));
         }
+        let across = match direction {
+            Direction::Egress => self.peering_ahead(interface, hop),
+            Direction::Ingress => self.came_across,
+        };
+        let peer = Party { address: peer, across };
         let allowed = security_group::check(interface, direction, peer, &hop.key.proto, self.trace)?;
         Ok(if allowed.tracked { Tracking::Idle(interface.idle) } else { Tracking::Untracked })
     }

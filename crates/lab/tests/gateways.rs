@@ -124,6 +124,28 @@ fn they_become_what_they_say() {
 }
 
 #[test]
+fn a_rule_is_about_a_group_of_a_peer_vpc() {
+    let groups = "Peer: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.7.0.0/16}}
+      Friends: {Type: AWS::EC2::SecurityGroup, Properties: {VpcId: !Ref Peer, GroupDescription: d}}
+      Web:
+        Type: AWS::EC2::SecurityGroup
+        DependsOn: Peering
+        Properties:
+          VpcId: !Ref Vpc
+          GroupDescription: d
+          SecurityGroupIngress: [{IpProtocol: -1, SourceSecurityGroupId: !Ref Friends}]";
+    let peer = "Peer: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.7.0.0/16}}";
+    let text = GOOD.replace("      Web:", "      Entry:").replace(peer, groups);
+    let (region, deployment) = up(&text).unwrap();
+    let PhysicalId::VpcPeeringConnection(peering) = deployment.physical["Peering"] else { panic!() };
+    let PhysicalId::SecurityGroup(web) = deployment.physical["Web"] else { panic!() };
+    let across = region.security_groups()[&web].rules().find_map(|rule| rule.across);
+    assert_eq!(across.map(|across| across.connection), Some(peering));
+    let refusal = up(&text.replace("        DependsOn: Peering\n", "")).err().unwrap_or_default();
+    assert!(refusal.contains("InvalidGroup.NotFound"), "{refusal}");
+}
+
+#[test]
 fn what_is_wrong_is_refused_by_its_line() {
     assert!(up(GOOD).is_ok());
     for (from, to, expected) in [

@@ -75,7 +75,7 @@ pub use region::{AccountId, Region, RegionKey, RegionName};
 pub use route_table::{
     BadDestination, Destination, Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia,
 };
-pub use rule::{BadProtocol, Direction, Peer, Permission, Protocol, Rule};
+pub use rule::{Across, BadProtocol, Direction, Peer, Permission, Protocol, Rule};
 pub use security_group::SecurityGroup;
 pub use subnet::{Subnet, SubnetIpv6Attribute, SubnetIpv6CidrBlock};
 pub use tag::{TaggedResource, Tags};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::fault::InvalidValue;
-use crate::id::{PrefixListId, SecurityGroupId, SecurityGroupRuleId};
+use crate::id::{PrefixListId, SecurityGroupId, SecurityGroupRuleId, VpcId, VpcPeeringConnectionId};
 use crate::tag::Tags;
 
 /// What one rule of a security group allows.
@@ -26,10 +26,22 @@ pub struct Rule {
     pub ports: Option<(i32, i32)>,
     /// With whom.
     pub peer: Peer,
+    /// Where the peer is, if it is a group of a peer VPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<Across>,
     /// In words.
     pub description: Option<String>,
     /// Its tags.
     pub tags: Tags,
+}
+
+/// Where the group of a peer VPC is that a rule refers to. It says so also when group or connection are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Across {
+    /// The group's VPC.
+    pub vpc: VpcId,
+    /// What joined the VPCs when the rule was made.
+    pub connection: VpcPeeringConnectionId,
 }
 
 /// What a rule is asked to allow: EC2's IpPermission with one peer.
@@ -151,7 +163,7 @@ impl Permission {
 
     pub(crate) fn into_rule(self, id: SecurityGroupRuleId, direction: Direction) -> Rule {
         let Permission { protocol, ports, peer, description } = self;
-        Rule { id, direction, protocol, ports, peer, description, tags: Tags::new() }
+        Rule { id, direction, protocol, ports, peer, across: None, description, tags: Tags::new() }
     }
 
     /// The same permission in the one form that EC2 keeps it in, or why there is none.

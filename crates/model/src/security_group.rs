@@ -12,6 +12,8 @@ use crate::region::Region;
 use crate::rule::{Direction, EVERYWHERE, EVERYWHERE6, Peer, Permission, Rule, is_plain};
 use crate::tag::{self, Tags};
 
+mod reference;
+
 /// A set of rules that interfaces are members of. What no rule of any of its groups allows, an interface neither
 /// sends nor receives, except answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,15 +123,15 @@ impl Region {
     ) -> Result<SecurityGroupRuleId, Fault> {
         let group = self.security_group(id)?;
         let permission = permission.canonical()?;
-        self.check_peer(group, permission.peer)?;
         if group.rule_of(direction, &permission).is_some() {
             return Err(Fault::PermissionDuplicate(permission));
         }
+        let across = self.check_peer(group, permission.peer)?;
 
         let same_way = group.rules.iter().filter(|rule| rule.direction == direction).map(|rule| rule.peer);
         self.allow_rules(same_way.chain([permission.peer]))?;
 
-        let rule = permission.into_rule(self.draw(), direction);
+        let rule = Rule { across, ..permission.into_rule(self.draw(), direction) };
         let rule_id = rule.id;
         if let Some(group) = self.security_groups.get_mut(&id) {
             group.rules.push(rule);
@@ -163,7 +165,7 @@ impl Region {
         if mem::discriminant(&rule.peer) != mem::discriminant(&permission.peer) {
             return Err(InvalidValue::RuleKind(rule_id).into());
         }
-        self.check_peer(group, permission.peer)?;
+        let across = self.check_peer(group, permission.peer)?;
         if group.rule_of(rule.direction, &permission).is_some_and(|other| other.id != rule_id) {
             return Err(Fault::PermissionDuplicate(permission));
         }
@@ -172,7 +174,8 @@ impl Region {
             group.rules.iter().filter(|other| other.direction == rule.direction && other.id != rule_id);
         self.allow_rules(others.map(|other| other.peer).chain([permission.peer]))?;
 
-        let modified = Rule { tags: rule.tags.clone(), ..permission.into_rule(rule_id, rule.direction) };
+        let tags = rule.tags.clone();
+        let modified = Rule { across, tags, ..permission.into_rule(rule_id, rule.direction) };
         if let Some(rule) = self.rule_mut(rule_id) {
             *rule = modified;
         }
@@ -201,7 +204,9 @@ impl Region {
         if self.vpc(group.vpc)?.default_security_group == id {
             return Err(Fault::DefaultGroup(id));
         }
-        let mut others = self.security_groups.values().filter(|other| other.id != id);
+        // Rules of peer VPCs do not hold it: they become stale.
+        let mut others =
+            self.security_groups.values().filter(|other| other.id != id && other.vpc == group.vpc);
         let referred_to = others.any(|other| other.rules.iter().any(|rule| rule.peer == Peer::Group(id)));
         if referred_to || self.interfaces.values().any(|interface| interface.groups.contains(&id)) {
             return Err(Dependency::SecurityGroup(id).into());
@@ -209,16 +214,6 @@ impl Region {
 
         self.security_groups.remove(&id);
         Ok(())
-    }
-
-    /// Whether a group's rule can be about a peer.
-    fn check_peer(&self, group: &SecurityGroup, peer: Peer) -> Result<(), Fault> {
-        match peer {
-            Peer::Group(peer) if self.security_group(peer)?.vpc != group.vpc => {
-                Err(Fault::SecurityGroupElsewhere(peer))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Whether one direction of a group can have rules about these peers: IPv4 and IPv6 are counted apart, a group
@@ -302,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn references_stay_in_the_vpc() {
+    fn references_stay_in_the_vpc_where_nothing_joins_it_to_another() {
         let mut network = Network::new();
         let (group, friend) = (network.security_group("web"), network.security_group("db"));
         let stranger = network.other_group();

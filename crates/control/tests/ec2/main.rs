@@ -10,6 +10,7 @@ mod instance;
 mod ipv6;
 mod nat_gateway;
 mod network_acl;
+mod peer_groups;
 mod peering;
 mod prefix_lists;
 mod public_address;

@@ -49,37 +49,3 @@ fn a_rule_is_changed_and_stays_itself() {
     assert_eq!(api.refused("ModifySecurityGroupRules", &elsewhere), (400, "InvalidGroup.NotFound".into()));
     assert_eq!(api.region(), before);
 }
-
-#[test]
-fn rules_are_about_groups_of_their_own_vpc_only() {
-    let api = Endpoint::new();
-    let (vpc, _) = network(&api);
-    let group = |vpc: &str| {
-        let create = format!("VpcId={vpc}&GroupName=web&GroupDescription=x");
-        api.fine("CreateSecurityGroup", &create).one("groupId")
-    };
-    let other = api.fine("CreateVpc", "CidrBlock=10.1.0.0/16").one("vpcId");
-    let (here, there) = (group(&vpc), group(&other));
-    let join = format!("VpcId={vpc}&PeerVpcId={other}");
-    let peering = api.fine("CreateVpcPeeringConnection", &join).one("vpcPeeringConnectionId");
-    api.fine("AcceptVpcPeeringConnection", &format!("VpcPeeringConnectionId={peering}"));
-    let allow = |peer: &str| {
-        format!("GroupId={here}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.Groups.1.GroupId={peer}")
-    };
-    let across = api.refused("AuthorizeSecurityGroupIngress", &allow(&there));
-    assert_eq!(across, (400, "InvalidGroup.NotFound".into()));
-    api.fine("AuthorizeSecurityGroupIngress", &allow(&here));
-
-    let shown = api.fine("DescribeSecurityGroupReferences", &format!("GroupId.1={here}&GroupId.2={there}"));
-    assert!(shown.all("groupId").is_empty());
-    assert!(api.fine("DescribeStaleSecurityGroups", &format!("VpcId={vpc}")).all("groupId").is_empty());
-    for (action, form, code) in [
-        ("DescribeSecurityGroupReferences", "GroupId.1=sg-00000000", "InvalidGroup.NotFound"),
-        ("DescribeSecurityGroupReferences", "", "MissingParameter"),
-        ("DescribeStaleSecurityGroups", "VpcId=vpc-00000000", "InvalidVpcID.NotFound"),
-        ("DescribeNetworkInterfacePermissions", "", "UnsupportedOperation"),
-        ("DescribeVpcClassicLink", "", "UnsupportedOperation"),
-    ] {
-        assert_eq!(api.refused(action, form), (400, code.into()), "{action} {form}");
-    }
-}

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{NetworkInterface, Peer, PrefixListId, Protocol, Region, Rule, SecurityGroupId};
+use model::{
+    NetworkInterface, Peer, PrefixListId, Protocol, Region, Rule, SecurityGroupId, VpcPeeringConnectionId,
+};
 use wire::FlowProto;
 
 use crate::tables::Interface;
@@ -27,7 +29,18 @@ enum PeerSet {
     Cidr(IpNet),
     /// The private addresses of a referenced group's members.
     Members(SecurityGroupId, BTreeSet<IpAddr>),
+    /// The same of a peer VPC's group: what talks to them across this peering connection, and in no other way.
+    MembersAcross(VpcPeeringConnectionId, SecurityGroupId, BTreeSet<IpAddr>),
     PrefixList(PrefixListId, Vec<IpNet>),
+}
+
+/// Whom a packet is from, or for, as an interface's groups look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Party {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// The peering connection between it and the interface, if there is nothing else.
+    pub(crate) across: Option<VpcPeeringConnectionId>,
 }
 
 /// What the groups say of a packet that they allow.
@@ -38,7 +51,8 @@ pub(crate) struct Allowed {
 }
 
 impl Rules {
-    /// The rules of all groups of `interface`, references resolved to their members' private addresses.
+    /// The rules of all groups of `interface` that are not stale, references resolved to their members' private
+    /// addresses.
     pub(crate) fn compile(
         region: &Region,
         interface: &NetworkInterface,
@@ -46,22 +60,18 @@ impl Rules {
     ) -> Rules {
         let groups = interface.groups.iter().filter_map(|id| region.security_groups().get(id));
         let rules = groups.flat_map(|group| {
-            group.rules().filter(move |rule| rule.direction == direction).map(|rule| Compiled {
+            let rules = group.rules().filter(move |rule| rule.direction == direction);
+            rules.filter(|rule| !region.is_stale(rule)).map(|rule| Compiled {
                 group: group.id,
                 rule: rule.clone(),
-                peer: match rule.peer {
-                    Peer::Cidr(cidr) => PeerSet::Cidr(cidr.into()),
-                    Peer::Cidr6(cidr) => PeerSet::Cidr(cidr.into()),
-                    Peer::Group(id) => PeerSet::Members(id, members(region, id)),
-                    Peer::PrefixList(id) => PeerSet::PrefixList(id, prefixes(region, id)),
-                },
+                peer: PeerSet::of(region, rule),
             })
         });
         Rules(rules.collect())
     }
 
-    fn allowing(&self, peer: IpAddr, proto: &FlowProto) -> Option<&Compiled> {
-        self.0.iter().find(|rule| rule.peer.contains(peer) && rule.covers(peer, proto))
+    fn allowing(&self, peer: Party, proto: &FlowProto) -> Option<&Compiled> {
+        self.0.iter().find(|rule| rule.peer.contains(peer) && rule.covers(peer.address, proto))
     }
 
     /// Whether packets of this kind may go to, or come from, everywhere.
@@ -79,7 +89,7 @@ impl Rules {
 pub(crate) fn check(
     interface: &Interface,
     direction: Direction,
-    peer: IpAddr,
+    peer: Party,
     proto: &FlowProto,
     trace: &mut impl Trace,
 ) -> Result<Allowed, DropReason> {
@@ -95,6 +105,7 @@ pub(crate) fn check(
     });
     allowing.ok_or(refusal)?;
     // EC2 user guide, "Untracked connections": TCP and UDP that everyone may begin, and that anything may answer.
+    let peer = peer.address;
     let untracked = match proto {
         FlowProto::Tcp { .. } => other_way.allows_all(peer, 6) && rules.allows_everyone(peer, proto),
         FlowProto::Udp { .. } => other_way.allows_all(peer, 17) && rules.allows_everyone(peer, proto),
@@ -104,11 +115,26 @@ pub(crate) fn check(
 }
 
 impl PeerSet {
-    fn contains(&self, address: IpAddr) -> bool {
+    fn of(region: &Region, rule: &Rule) -> PeerSet {
+        match (rule.peer, rule.across) {
+            (Peer::Cidr(cidr), _) => PeerSet::Cidr(cidr.into()),
+            (Peer::Cidr6(cidr), _) => PeerSet::Cidr(cidr.into()),
+            (Peer::Group(id), None) => PeerSet::Members(id, members(region, id)),
+            (Peer::Group(id), Some(across)) => {
+                PeerSet::MembersAcross(across.connection, id, members(region, id))
+            }
+            (Peer::PrefixList(id), _) => PeerSet::PrefixList(id, prefixes(region, id)),
+        }
+    }
+
+    fn contains(&self, peer: Party) -> bool {
         match self {
-            PeerSet::Cidr(cidr) => cidr.contains(&address),
-            PeerSet::Members(_, members) => members.contains(&address),
-            PeerSet::PrefixList(_, prefixes) => prefixes.iter().any(|prefix| prefix.contains(&address)),
+            PeerSet::Cidr(cidr) => cidr.contains(&peer.address),
+            PeerSet::Members(_, members) => members.contains(&peer.address),
+            PeerSet::MembersAcross(connection, _, members) => {
+                peer.across == Some(*connection) && members.contains(&peer.address)
+            }
+            PeerSet::PrefixList(_, prefixes) => prefixes.iter().any(|prefix| prefix.contains(&peer.address)),
         }
     }
 
@@ -138,6 +164,9 @@ impl Compiled {
         match &self.peer {
             PeerSet::Cidr(cidr) => format!("{what} {side} {cidr}"),
             PeerSet::Members(group, _) => format!("{what} {side} members of {group}"),
+            PeerSet::MembersAcross(connection, group, _) => {
+                format!("{what} {side} members of {group} across {connection}")
+            }
             PeerSet::PrefixList(list, _) => format!("{what} {side} {list}"),
         }
     }

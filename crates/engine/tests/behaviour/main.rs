@@ -49,6 +49,7 @@ mod network_acls;
 #[cfg(test)]
 mod odd_packets;
 #[cfg(test)]
+mod peer_groups;
 mod peering;
 #[cfg(test)]
 mod resolver;

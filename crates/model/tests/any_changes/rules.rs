@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use model::{
     AddressFamily, Connectivity, Destination, InstanceState, InterfaceKind, NatGatewayAddressStatus,
-    NatGatewayState, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Vpc,
+    NatGatewayState, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Rule, SecurityGroup,
+    SecurityGroupId, Vpc,
 };
 use proptest::prelude::*;
 
@@ -232,14 +233,38 @@ fn groups_hold_together(region: &Region) -> Result<(), TestCaseError> {
         prop_assert!(region.vpcs().contains_key(&group.vpc));
         prop_assert!(names.insert((group.vpc, &group.name)), "{} twice", group.name);
         for rule in group.rules() {
+            prop_assert!(rule.across.is_none() || matches!(rule.peer, Peer::Group(_)));
             if let Peer::Group(peer) = rule.peer {
-                prop_assert_eq!(region.security_groups()[&peer].vpc, group.vpc);
+                reference_holds(region, group, rule, peer)?;
             }
             if let Peer::PrefixList(peer) = rule.peer {
                 prop_assert!(region.prefix_lists().contains_key(&peer));
             }
         }
     }
+    Ok(())
+}
+
+/// A group of the same VPC is there; one of a peer VPC may be gone, or what joins the VPCs.
+fn reference_holds(
+    region: &Region,
+    group: &SecurityGroup,
+    rule: &Rule,
+    peer: SecurityGroupId,
+) -> Result<(), TestCaseError> {
+    let there = region.security_groups().get(&peer).map(|peer| peer.vpc);
+    let Some(across) = rule.across else {
+        prop_assert_eq!(there, Some(group.vpc));
+        prop_assert!(!region.is_stale(rule));
+        return Ok(());
+    };
+    prop_assert!(across.vpc != group.vpc && there.is_none_or(|vpc| vpc == across.vpc));
+    let connection = region.vpc_peering_connections().get(&across.connection);
+    prop_assert!(connection.is_none_or(|it| it.joins(group.vpc) && it.joins(across.vpc)));
+    let active = connection.is_some_and(|it| it.status == PeeringStatus::Active);
+    prop_assert_eq!(region.is_stale(rule), there.is_none() || !active);
+    let referring = region.references_across(peer).any(|found| found == (group.vpc, across));
+    prop_assert!(region.is_stale(rule) || referring);
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{AclEntry, Direction, NetworkInterface, Peer, Protocol, Region, Rule, Subnet};
+use model::{
+    AclEntry, Across, Direction, NetworkInterface, Peer, PeeringStatus, Protocol, Region, Rule, Subnet,
+    VpcPeeringConnectionId,
+};
 use wire::{FlowKey, FlowProto};
 
 use super::protocol;
@@ -36,12 +39,13 @@ fn is_about(entry: &AclEntry, peer: IpAddr, key: &FlowKey) -> bool {
     right_protocol && right_detail && entry.cidr.contains(&peer)
 }
 
-/// What the groups of an interface say of a packet with this peer: nothing, or whether its connection is tracked.
+/// What the groups of an interface say of a packet with this peer, which is straight across a peering connection or not:
+/// nothing, or whether its connection is tracked.
 pub(super) fn groups_allow(
     region: &Region,
     interface: &NetworkInterface,
     direction: Direction,
-    peer: IpAddr,
+    (peer, across): (IpAddr, Option<VpcPeeringConnectionId>),
     key: &FlowKey,
 ) -> Option<bool> {
     let rules = || {
@@ -50,7 +54,8 @@ pub(super) fn groups_allow(
     };
     let (number, detail) = protocol(key);
     let allows = |rule: &Rule| rule.direction == direction && covers(rule, number, detail);
-    if !rules().any(|rule| allows(rule) && is_peer(region, rule.peer, peer)) {
+    let there = |rule: &Rule| rule.across.is_none_or(|of| joins(region, of) && across == Some(of.connection));
+    if !rules().any(|rule| allows(rule) && there(rule) && is_peer(region, rule.peer, peer)) {
         return None;
     }
     let is_tcp_or_udp = matches!(key.proto, FlowProto::Tcp { .. } | FlowProto::Udp { .. });
@@ -76,6 +81,11 @@ fn covers(rule: &Rule, number: u8, detail: Option<(u16, u16)>) -> bool {
 fn covers_all(rule: &Rule, number: u8) -> bool {
     rule.protocol.number().is_none_or(|own| own == number)
         && matches!(rule.ports, None | Some((0, 65_535) | (-1, _)))
+}
+
+fn joins(region: &Region, across: Across) -> bool {
+    let connection = region.vpc_peering_connections().get(&across.connection);
+    connection.is_some_and(|connection| connection.status == PeeringStatus::Active)
 }
 
 fn is_everyone(peer: Peer, address: IpAddr) -> bool {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use engine::{Fabric, PortId, ROUTER_LINK_LOCAL, ROUTER_MAC, Time, Uplink};
 use model::{
     ConnectionTracking, Destination, Direction, NatGateway, NatGatewayState, NetworkInterface, Region, Route,
-    RouteState, RouteTable, RouteTarget, Subnet, VpcId,
+    RouteState, RouteTable, RouteTarget, Subnet, VpcId, VpcPeeringConnectionId,
 };
 use wire::{FlowKey, Frame, Mac, Packet, icmp_error};
 
@@ -52,6 +52,8 @@ pub(super) struct Walk<'a> {
     pub(super) learned: &'a [Learned],
     /// How the packet looks at this point of its way.
     pub(super) look: Picture,
+    /// The peering connection that the packet has come by, straight from whoever its source is.
+    came_across: Option<VpcPeeringConnectionId>,
     /// The narrowest link so far, and who speaks for it.
     narrowest: (usize, IpAddr),
     turns: u8,
@@ -87,7 +89,21 @@ impl<'a> Walk<'a> {
         let notes = Notes { sender: Some(DEFAULT_TIMES), crossings: Vec::new() };
         let narrowest = (9001, packet.dst());
         let World { region, fabric } = world;
-        Walk { region, fabric, past, now, from, frame, packet, learned, look, narrowest, turns: 0, notes }
+        Walk {
+            region,
+            fabric,
+            past,
+            now,
+            from,
+            frame,
+            packet,
+            learned,
+            look,
+            came_across: None,
+            narrowest,
+            turns: 0,
+            notes,
+        }
     }
 
     pub(super) fn go(&mut self) -> Result<Arrival, End> {
@@ -153,6 +169,7 @@ impl<'a> Walk<'a> {
                 if self.gateway_at(owner).is_some() {
                     return Err(Family::Route.into());
                 }
+                self.came_across = Some(id).filter(|_| has(at, self.look.key.src));
                 self.hand_over(at, owner)
             }
             RouteTarget::NatGateway(id) => {
@@ -328,8 +345,10 @@ impl<'a> Walk<'a> {
     ) -> Result<Tracks, End> {
         let Picture { key, quoted, .. } = self.look;
         let (own, peer) = match direction {
-            Direction::Egress => (quoted.map_or(key, FlowKey::reversed), key.dst),
-            Direction::Ingress => (quoted.unwrap_or(key.reversed()), key.src),
+            Direction::Egress => {
+                (quoted.map_or(key, FlowKey::reversed), (key.dst, self.peering_towards(interface, key.dst)))
+            }
+            Direction::Ingress => (quoted.unwrap_or(key.reversed()), (key.src, self.came_across)),
         };
         let times = Some(interface.connection_tracking);
         if self.past.connections.tracked(port, own, opens(flags(self.packet)), self.now) {
@@ -339,6 +358,18 @@ impl<'a> Walk<'a> {
         match tracked {
             None => Err(Family::SecurityGroup.into()),
             Some(tracked) => Ok(times.filter(|_| tracked)),
+        }
+    }
+
+    /// The peering connection that the sender's next step leads by.
+    fn peering_towards(&self, from: &NetworkInterface, dst: IpAddr) -> Option<VpcPeeringConnectionId> {
+        if self.packet.eth_dst() != ROUTER_MAC {
+            return None;
+        }
+        let table = self.region.route_table_of(&self.region.subnets()[&from.subnet]);
+        match self.best_route(table, dst) {
+            Ok(RouteTarget::Peering(id)) => Some(id),
+            _ => None,
         }
     }
 

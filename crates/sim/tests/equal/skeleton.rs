@@ -5,15 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use engine::PortId;
 use model::{
     AclEntry, AddressFamily, Applied, Change, Direction, InstanceState, Ipv6Addresses, Launch, NatProfile,
-    NetworkAclId, NewInterface, PrefixListEntry, PrefixListId, Protocol, RouteTableId, RouteVia,
-    SecondaryAddresses, SecurityGroupId, SubnetId, Tags, VpcId, VpcPeeringConnectionId,
+    NetworkAclId, NewInterface, Peer, Permission, PrefixListEntry, PrefixListId, Protocol, RouteTableId,
+    RouteVia, SecondaryAddresses, SecurityGroupId, SubnetId, Tags, VpcId, VpcPeeringConnectionId,
 };
 use sim::Cloud;
 use wire::Mac;
 
 use crate::topology::{HOSTS, Machine, Topology, UPLINK, UPLINK_MAC, host_mac};
 
-/// Three VPCs with gateways of all kinds, ten machines, and routes that make sense.
+/// Three VPCs with gateways of all kinds, eleven machines, and routes that make sense.
 pub(crate) fn build() -> Topology {
     let neighbors: Vec<_> = HOSTS.iter().enumerate().map(|(n, &ip)| (ip, host_mac(n))).collect();
     let mut cloud = Cloud::new(UPLINK, UPLINK_MAC, 1400, &neighbors);
@@ -59,7 +59,8 @@ pub(crate) fn build() -> Topology {
         cloud.nat_gateway(subnets[3].0, rfc, ip(0, 0, 4), &[public(4), public(5)]),
     ];
     let mut machines = Vec::new();
-    let seats = [(0, 10), (0, 11), (1, 10), (1, 11), (2, 10), (2, 11), (3, 10), (4, 10), (4, 11), (5, 10)];
+    let seats =
+        [(0, 10), (0, 11), (1, 10), (1, 11), (2, 10), (2, 11), (3, 10), (4, 10), (4, 11), (5, 10), (5, 11)];
     for (n, (subnet, last)) in seats.into_iter().enumerate() {
         let port = PortId(1 + n as u32);
         machines.push(machine(&mut cloud, port, subnets[subnet].0, last, &groups, n));
@@ -73,6 +74,14 @@ pub(crate) fn build() -> Topology {
         cloud.elastic_ip(public(30 + n));
     }
     let peerings: Vec<_> = [vpcs[0], vpcs[1]].into_iter().map(|vpc| peer(&mut cloud, vpc, vpcs[2])).collect();
+    // The last VPC knows members of the first: the second one has machines with the same addresses.
+    for (group, peer) in [(7, 0), (7, 2), (1, 7)] {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let (group, peer) = (groups[group], Peer::Group(groups[peer]));
+            let rule = Permission { protocol: Protocol::All, ports: None, peer, description: None };
+            cloud.apply(Change::AuthorizeSecurityGroup { group, direction, rule });
+        }
+    }
     let lists = vec![
         list(&mut cloud, "four", AddressFamily::Ipv4, &["10.0.1.0/24", "198.51.100.0/24"]),
         list(&mut cloud, "six", AddressFamily::Ipv6, &["2001:db8:ffff::/48"]),

@@ -161,13 +161,13 @@ impl Topology {
                 }]
             }
             D::Rule { group, egress, what, peer } => {
-                let peer = match peer % 24 {
+                let peer = match peer % 28 {
                     n @ 0..14 => match block(n) {
                         IpNet::V4(cidr) => Peer::Cidr(cidr),
                         IpNet::V6(cidr) => Peer::Cidr6(cidr),
                     },
                     14..17 => Peer::Cidr("0.0.0.0/0".parse().unwrap()),
-                    n @ 17..22 => Peer::Group(pick(&self.groups, n)),
+                    n @ 17..26 => Peer::Group(pick(&self.groups, n)),
                     n => Peer::PrefixList(pick(&self.lists, n)),
                 };
                 let v6 = matches!(peer, Peer::Cidr6(_));

@@ -8,6 +8,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use super::default_vpc::vpc_or_default;
+use super::security_group_rule::ShownPeerGroup;
 use super::tag::{Tag, TagSpecification, tag_set, tags_for};
 use super::{Action, Describe, pick};
 use crate::ec2::Call;
@@ -80,14 +81,6 @@ struct ShownPermission {
     ip_ranges: Vec<ShownRange>,
     ipv6_ranges: Vec<ShownIpv6Range>,
     prefix_list_ids: Vec<ShownPrefixList>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ShownPeerGroup {
-    user_id: String,
-    group_id: SecurityGroupId,
-    description: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -212,22 +205,21 @@ fn arn(region: &Region, group: SecurityGroupId) -> String {
 }
 
 fn shown(region: &Region, group: &SecurityGroup) -> ShownSecurityGroup {
-    let account = &region.key().account.0;
     ShownSecurityGroup {
-        owner_id: account.clone(),
+        owner_id: region.key().account.0.clone(),
         group_id: group.id,
         security_group_arn: arn(region, group.id),
         group_name: group.name.clone(),
         group_description: group.description.clone(),
         vpc_id: group.vpc,
-        ip_permissions: permissions(group, Direction::Ingress, account),
-        ip_permissions_egress: permissions(group, Direction::Egress, account),
+        ip_permissions: permissions(region, group, Direction::Ingress),
+        ip_permissions_egress: permissions(region, group, Direction::Egress),
         tag_set: tag_set(&group.tags),
     }
 }
 
 /// Rules are shown together if they differ only in their peers.
-fn permissions(group: &SecurityGroup, direction: Direction, account: &str) -> Vec<ShownPermission> {
+fn permissions(region: &Region, group: &SecurityGroup, direction: Direction) -> Vec<ShownPermission> {
     let mut permissions: Vec<(&Rule, ShownPermission)> = Vec::new();
     for rule in group.rules().filter(|rule| rule.direction == direction) {
         let alike = |(first, _): &(&Rule, _)| (first.protocol, first.ports) == (rule.protocol, rule.ports);
@@ -239,9 +231,7 @@ fn permissions(group: &SecurityGroup, direction: Direction, account: &str) -> Ve
         let description = rule.description.clone();
         match rule.peer {
             Peer::Cidr(cidr_ip) => permission.ip_ranges.push(ShownRange { cidr_ip, description }),
-            Peer::Group(group_id) => {
-                permission.groups.push(ShownPeerGroup { user_id: account.to_owned(), group_id, description });
-            }
+            Peer::Group(_) => permission.groups.extend(ShownPeerGroup::of(region, rule)),
             Peer::Cidr6(cidr_ipv6) => permission.ipv6_ranges.push(ShownIpv6Range { cidr_ipv6, description }),
             Peer::PrefixList(prefix_list_id) => {
                 permission.prefix_list_ids.push(ShownPrefixList { prefix_list_id, description });

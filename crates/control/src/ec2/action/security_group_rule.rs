@@ -1,13 +1,14 @@
 //! The rules of security groups.
 
 mod modify;
+mod peer_group;
 mod permission;
 mod revoke;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use model::{
     Applied, Change, Direction, Fault, Peer, PrefixListId, Region, Rule, SecurityGroup, SecurityGroupId,
-    SecurityGroupRuleId, TaggedResource, VpcId,
+    SecurityGroupRuleId, TaggedResource, VpcId, VpcPeeringConnectionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
 pub(super) use modify::ModifySecurityGroupRules;
+pub(super) use peer_group::ShownPeerGroup;
 use permission::{IpPermission, LIMITS};
 pub(super) use revoke::{
     RevokeSecurityGroupEgress, RevokeSecurityGroupIngress, UpdateSecurityGroupRuleDescriptionsEgress,
@@ -85,6 +87,8 @@ struct ReferencedGroup {
     group_id: SecurityGroupId,
     user_id: String,
     vpc_id: Option<VpcId>,
+    vpc_peering_connection_id: Option<VpcPeeringConnectionId>,
+    peering_status: Option<String>,
 }
 
 /// Whom a rule is about, where an answer has a member for each kind.
@@ -120,6 +124,7 @@ impl Authorize {
     fn run(self, call: &Call<'_>, direction: Direction) -> Result<AuthorizeAnswer, Error> {
         let group = self.group_id;
         let flat = IpPermission::flat(self.ip_protocol, self.from_port, self.to_port, self.cidr_ip);
+        let claims = permission::claims(&self.ip_permissions);
         let permissions = permission::all(self.ip_permissions, flat, &call.key.account)?;
         let tags = tags_for("security-group-rule", self.tag_specification)?;
         call.commit(move |transaction| {
@@ -136,6 +141,7 @@ impl Authorize {
                 transaction.apply(Change::CreateTags { resources, tags })?;
             }
             let region = transaction.region();
+            claims.iter().try_for_each(|claim| claim.check(region, group))?;
             let group = region.security_groups().get(&group).ok_or(Error::Unexpected)?;
             let new = group.rules().filter(|rule| made.contains(&rule.id));
             let security_group_rule_set = new.map(|rule| shown(region, group, rule)).collect();
@@ -196,7 +202,9 @@ fn shown(region: &Region, group: &SecurityGroup, rule: &Rule) -> ShownRule {
         referenced_group_info: peer.group.map(|group_id| ReferencedGroup {
             group_id,
             user_id: key.account.0.clone(),
-            vpc_id: region.security_groups().get(&group_id).map(|group| group.vpc),
+            vpc_id: peer_group::vpc_of(region, rule),
+            vpc_peering_connection_id: rule.across.map(|across| across.connection),
+            peering_status: peer_group::status_of(region, rule).map(|status| status.to_string()),
         }),
         description: rule.description.clone(),
         tag_set: tag_set(&rule.tags),

@@ -1,9 +1,10 @@
 //! Permissions as requests give them: one protocol, many peers.
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use model::{AccountId, Peer, Permission, PrefixListId, Protocol, SecurityGroupId};
+use model::{AccountId, Peer, Permission, PrefixListId, Protocol};
 use serde::Deserialize;
 
+use super::peer_group::{Claim, PeerGroup};
 use crate::ec2::error::Error;
 use crate::ec2::query::Limit;
 
@@ -44,21 +45,10 @@ struct PeerPrefixList {
     description: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PeerGroup {
-    group_id: SecurityGroupId,
-    user_id: Option<String>,
-    description: Option<String>,
-}
-
-/// Parameters about rules that are not carried out: groups of peers, and by name, which only a default VPC has.
+/// Parameters about rules that are not carried out: groups by name, which only a default VPC has.
 pub(super) const LIMITS: &[Limit] = &[
     ("GroupName", &[]),
     ("IpPermissions.N.Groups.N.GroupName", &[]),
-    ("IpPermissions.N.Groups.N.PeeringStatus", &[]),
-    ("IpPermissions.N.Groups.N.VpcId", &[]),
-    ("IpPermissions.N.Groups.N.VpcPeeringConnectionId", &[]),
     ("SourceSecurityGroupName", &[]),
     ("SourceSecurityGroupOwnerId", &[]),
 ];
@@ -119,6 +109,11 @@ impl IpPermission {
         }
         Ok(permissions)
     }
+}
+
+/// What a request says of the groups that its permissions are about.
+pub(super) fn claims(list: &[IpPermission]) -> Vec<Claim> {
+    list.iter().flat_map(|permission| &permission.groups).map(PeerGroup::claim).collect()
 }
 
 /// One permission for each peer of all those that a request has.

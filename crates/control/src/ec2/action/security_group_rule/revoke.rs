@@ -120,9 +120,11 @@ impl Revoke {
         let mut ids = self.security_group_rule_id;
         let flat = IpPermission::flat(self.ip_protocol, self.from_port, self.to_port, self.cidr_ip);
         let by_id = !ids.is_empty() && self.ip_permissions.is_empty() && flat.is_none();
+        let claims = permission::claims(&self.ip_permissions);
         let permissions =
             if by_id { Vec::new() } else { permission::all(self.ip_permissions, flat, &call.key.account)? };
         call.commit(move |transaction| {
+            claims.iter().try_for_each(|claim| claim.check(transaction.region(), group))?;
             for permission in permissions {
                 ids.push(rule_like(transaction, group, direction, permission)?);
             }
@@ -140,12 +142,14 @@ impl UpdateDescriptions {
     fn run(self, call: &Call<'_>, direction: Direction) -> Result<Done, Error> {
         let group = self.group_id;
         let by_id = self.security_group_rule_description;
+        let claims = permission::claims(&self.ip_permissions);
         let permissions = if by_id.is_empty() || !self.ip_permissions.is_empty() {
             permission::all(self.ip_permissions, None, &call.key.account)?
         } else {
             Vec::new()
         };
         call.commit(move |transaction| {
+            claims.iter().try_for_each(|claim| claim.check(transaction.region(), group))?;
             let mut updates: Vec<_> =
                 by_id.into_iter().map(|update| (update.security_group_rule_id, update.description)).collect();
             for permission in permissions {
