@@ -258,6 +258,14 @@ pub enum Fault {
     /// `VpcLimitExceeded` and its like.
     #[error(transparent)]
     LimitExceeded(Quota),
+    /// `AttachmentLimitExceeded`
+    #[error("Interface count {count} exceeds the limit for {instance_type}")]
+    InterfaceCount {
+        /// How many there would be.
+        count: usize,
+        /// The instance's.
+        instance_type: String,
+    },
     /// `InvalidSubnetCidrBlockAssociationID.NotFound`
     #[error("The subnet CIDR block association ID '{0}' does not exist")]
     SubnetCidrAssociationNotFound(SubnetCidrAssociationId),

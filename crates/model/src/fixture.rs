@@ -78,14 +78,14 @@ impl Network {
 
     pub(crate) fn launch(&self) -> Launch {
         let image = "ami-00000000000000001".parse().unwrap();
-        let launch = Launch::new(image, "t3.micro".to_owned(), NewInterface::new(self.subnet));
+        let launch = Launch::new(image, "m5.xlarge".to_owned(), NewInterface::new(self.subnet));
         Launch { tags: tags("machine"), ..launch }
     }
 
     /// The launch of an instance with an interface that there is.
     pub(crate) fn launch_with(&self, interface: InterfaceId) -> Change {
         let image = "ami-00000000000000001".parse().unwrap();
-        let mut launch = Launch::new(image, "t3.micro".to_owned(), NewInterface::new(self.subnet));
+        let mut launch = Launch::new(image, "m5.xlarge".to_owned(), NewInterface::new(self.subnet));
         launch.interfaces[0].source = InterfaceSource::Existing(interface);
         Change::RunInstances(launch)
     }

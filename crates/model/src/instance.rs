@@ -11,10 +11,13 @@ use crate::user_data;
 mod attribute;
 mod launch;
 mod life;
+mod network_limits;
 mod state;
 
 pub use attribute::InstanceAttribute;
 pub use launch::{InterfaceSource, Launch, LaunchInterface};
+pub use network_limits::NetworkLimits;
+pub(crate) use network_limits::counts;
 pub use state::{InstanceState, StateReason};
 
 /// A virtual machine.

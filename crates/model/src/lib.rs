@@ -54,7 +54,7 @@ pub use id::{
 };
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
-    StateReason,
+    NetworkLimits, StateReason,
 };
 pub use interface::{
     Attachment, ConnectionTracking, InterfaceAttribute, InterfaceKind, Ipv6Addresses, NetworkInterface,

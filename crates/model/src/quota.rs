@@ -34,10 +34,10 @@ pub struct Quotas {
     pub addresses: usize,
     /// Network interfaces of all VPCs.
     pub interfaces: usize,
-    /// Interfaces of an instance. EC2 has a number for each instance type; this is its largest.
+    /// Interfaces of an instance whose type is not known. EC2 has a number for each; this is its largest.
     pub interfaces_per_instance: usize,
-    /// Private IPv4 addresses of an interface, the primary included, and as many IPv6 addresses. EC2 has a number for
-    /// each instance type; this is its largest.
+    /// Private IPv4 addresses of an interface, the primary included, and as many IPv6 addresses, as long as no instance
+    /// of a known type has it. EC2 has a number for each; this is its largest.
     pub addresses_per_interface: usize,
     /// IPv6 CIDR blocks of a VPC.
     pub ipv6_cidrs_per_vpc: usize,
@@ -101,9 +101,6 @@ pub enum Quota {
     /// `NetworkInterfaceLimitExceeded`
     #[error("The maximum number of network interfaces has been reached.")]
     Interfaces,
-    /// `AttachmentLimitExceeded`
-    #[error("The maximum number of network interfaces per instance has been reached.")]
-    InterfacesPerInstance,
     /// `PrivateIpAddressLimitExceeded`
     #[error("Number of private addresses will exceed limit.")]
     AddressesPerInterface,
@@ -196,7 +193,6 @@ impl Quotas {
             Quota::GroupsPerInterface => self.groups_per_interface,
             Quota::Addresses => self.addresses,
             Quota::Interfaces => self.interfaces,
-            Quota::InterfacesPerInstance => self.interfaces_per_instance,
             Quota::AddressesPerInterface => self.addresses_per_interface,
             Quota::Ipv6CidrsPerVpc => self.ipv6_cidrs_per_vpc,
             Quota::EgressOnlyInternetGateways => self.egress_only_internet_gateways,
@@ -229,7 +225,6 @@ impl Quota {
             Quota::GroupsPerInterface => "SecurityGroupsPerInterfaceLimitExceeded",
             Quota::Addresses | Quota::AddressesPerNatGateway => "AddressLimitExceeded",
             Quota::Interfaces => "NetworkInterfaceLimitExceeded",
-            Quota::InterfacesPerInstance => "AttachmentLimitExceeded",
             Quota::AddressesPerInterface | Quota::PrivateAddressesPerNatGateway => {
                 "PrivateIpAddressLimitExceeded"
             }

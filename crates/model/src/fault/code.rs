@@ -56,6 +56,7 @@ impl Fault {
             Fault::DependencyViolation(_) => "DependencyViolation",
             Fault::OperationNotPermitted(_) => "OperationNotPermitted",
             Fault::LimitExceeded(quota) => quota.code(),
+            Fault::InterfaceCount { .. } => "AttachmentLimitExceeded",
             Fault::InvalidParameterValue(_) => "InvalidParameterValue",
             Fault::SubnetCidrAssociationNotFound(_) => "InvalidSubnetCidrBlockAssociationID.NotFound",
             Fault::SubnetCidrInUse { .. } => "InvalidCidrBlock.InUse",

@@ -48,6 +48,7 @@ impl Region {
             InstanceAttribute::InstanceType(instance_type) => {
                 self.stopped(id)?;
                 self.check_type_fits(id, &instance_type)?;
+                self.allow_type(id, &instance_type)?;
                 self.instance_mut(id)?.instance_type = instance_type;
                 Ok(())
             }

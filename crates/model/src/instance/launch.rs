@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, VpcId};
-use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data};
+use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data, counts};
 use crate::interface::{Attachment, NetworkInterface, NewInterface, PlannedInterface, check_type};
 use crate::quota::Quota;
 use crate::region::Region;
@@ -121,6 +121,9 @@ impl Region {
         if planned.iter().flatten().any(|interface| self.has_ipv6(interface)) {
             check_type(&launch.instance_type)?;
         }
+        for interface in planned.iter().flatten() {
+            self.allow_addresses(&launch.instance_type, self.counts_of(interface))?;
+        }
 
         let reservation = self.draw();
         let mut instances = Vec::new();
@@ -167,7 +170,7 @@ impl Region {
         if asked.first().is_none_or(|first| first.device_index != 0) {
             return Err(InvalidValue::NoPrimaryInterface.into());
         }
-        self.quotas.allow(Quota::InterfacesPerInstance, asked.len())?;
+        self.allow_interfaces(&launch.instance_type, asked.len())?;
         let (count, new) =
             (launch.count as usize, asked.iter().filter(|interface| interface.is_new()).count());
         self.quotas
@@ -227,6 +230,16 @@ impl Region {
         match &planned.source {
             PlannedSource::New { interface, .. } => !interface.ipv6_addresses.is_empty(),
             PlannedSource::Existing(id) => self.interfaces.get(id).is_some_and(NetworkInterface::has_ipv6),
+        }
+    }
+
+    /// How many private and IPv6 addresses it will have.
+    fn counts_of(&self, planned: &Planned) -> (usize, usize) {
+        match &planned.source {
+            PlannedSource::New { interface, .. } => {
+                (1 + interface.secondary_ips.len(), interface.ipv6_addresses.len())
+            }
+            PlannedSource::Existing(id) => self.interfaces.get(id).map_or((0, 0), counts),
         }
     }
 

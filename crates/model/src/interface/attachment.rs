@@ -2,9 +2,8 @@
 
 use crate::fault::{Fault, InvalidValue, NotPermitted};
 use crate::id::{AttachmentId, InstanceId, InterfaceId};
-use crate::instance::InstanceState;
+use crate::instance::{InstanceState, counts};
 use crate::interface::Attachment;
-use crate::quota::Quota;
 use crate::region::Region;
 
 impl Region {
@@ -32,7 +31,8 @@ impl Region {
         if interface.has_ipv6() {
             self.check_knows_ipv6(instance)?;
         }
-        self.quotas.allow(Quota::InterfacesPerInstance, to.interfaces.len() + 1)?;
+        self.allow_interfaces(&to.instance_type, to.interfaces.len() + 1)?;
+        self.allow_addresses(&to.instance_type, counts(interface))?;
         let place = self.device_indexes(instance).filter(|&taken| taken < device_index).count();
 
         let attachment = self.draw();
@@ -143,10 +143,10 @@ mod tests {
         let Applied::Interface(far) = network.apply(far) else { panic!() };
         assert_eq!(network.refused(attach(far, instance, 1)), Fault::ZonesApart);
 
-        for index in 1..15 {
+        for index in 1..4 {
             let interface = network.interface(&[]);
             network.apply(attach(interface, instance, index));
         }
-        assert_eq!(network.refused(attach(interface, instance, 15)).code(), "AttachmentLimitExceeded");
+        assert_eq!(network.refused(attach(interface, instance, 4)).code(), "AttachmentLimitExceeded");
     }
 }

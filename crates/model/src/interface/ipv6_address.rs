@@ -22,6 +22,7 @@ impl Region {
         {
             self.check_knows_ipv6(attachment.instance)?;
         }
+        self.allow_more_addresses(id, (0, addresses.count()))?;
         let subnet = self.subnet(interface.subnet)?;
         let own = interface.ipv6_addresses.len();
         let assigned = self.take_ipv6_addresses(subnet, own, addresses, &mut AddressPool::of(self))?;

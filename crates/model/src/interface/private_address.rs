@@ -20,6 +20,7 @@ impl Region {
         let subnet = self.subnet(interface.subnet)?;
         let own = interface.addresses().count();
         self.quotas.allow(Quota::AddressesPerInterface, own.saturating_add(addresses.count()))?;
+        self.allow_more_addresses(id, (addresses.count(), 0))?;
         let mut pool = AddressPool::of(self);
         let mut moved = Vec::new();
         let assigned = match addresses {

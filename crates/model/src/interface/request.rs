@@ -61,7 +61,7 @@ pub enum SecondaryAddresses {
 pub(crate) struct PlannedInterface {
     pub(crate) vpc: VpcId,
     private_ip: Ipv4Addr,
-    secondary_ips: Vec<Ipv4Addr>,
+    pub(crate) secondary_ips: Vec<Ipv4Addr>,
     pub(crate) ipv6_addresses: Vec<Ipv6Addr>,
     groups: Vec<SecurityGroupId>,
     new: NewInterface,

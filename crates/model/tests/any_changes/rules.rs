@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use model::{
     AddressFamily, Connectivity, Destination, InstanceState, InterfaceKind, NatGatewayAddressStatus,
-    NatGatewayState, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Rule, SecurityGroup,
-    SecurityGroupId, Vpc,
+    NatGatewayState, NetworkLimits, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Rule,
+    SecurityGroup, SecurityGroupId, Vpc,
 };
 use proptest::prelude::*;
 
@@ -318,6 +318,13 @@ fn instances_hold_together(region: &Region) -> Result<(), TestCaseError> {
         prop_assert!(indexes.first().is_none_or(|first| *first == 0));
         prop_assert!(indexes.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", indexes);
         prop_assert!(zones.len() < 2);
+        if let Some(limits) = NetworkLimits::of(&instance.instance_type) {
+            prop_assert!(instance.interfaces.len() <= limits.interfaces);
+            for interface in instance.interfaces.iter().map(|id| &region.interfaces()[id]) {
+                prop_assert!(interface.addresses().count() <= limits.addresses);
+                prop_assert!(interface.ipv6_addresses.len() <= limits.addresses);
+            }
+        }
         prop_assert!((1..=64).contains(&instance.metadata.hop_limit));
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Instance types: what AWS says of some of them ("Amazon EC2 instance types").
 
+use model::NetworkLimits;
 use serde::{Deserialize, Serialize};
 
 use super::Describe;
@@ -17,9 +18,6 @@ pub(super) struct InstanceType {
     /// Of each core.
     pub(super) threads_per_core: u32,
     memory_mib: u64,
-    interfaces: u32,
-    /// For each interface.
-    addresses: u32,
     network: &'static str,
     generation: Generation,
     /// Whether its processor lives on credits.
@@ -41,44 +39,34 @@ const UP_TO_10: &str = "Up to 10 Gigabit";
 const LOW_TO_MODERATE: &str = "Low to Moderate";
 
 const TYPES: &[InstanceType] = &[
-    row("c5.large", (1, 2, 4096), (3, 10, UP_TO_10), Generation::Nitro, false),
-    row("c5.xlarge", (2, 2, 8192), (4, 15, UP_TO_10), Generation::Nitro, false),
-    row("m1.small", (1, 1, 1740), (2, 4, "Low"), Generation::Previous, false),
-    row("m4.large", (1, 2, 8192), (2, 10, "Moderate"), Generation::Xen, false),
-    row("m4.xlarge", (2, 2, 16384), (4, 15, "High"), Generation::Xen, false),
-    row("m5.large", (1, 2, 8192), (3, 10, UP_TO_10), Generation::Nitro, false),
-    row("m5.xlarge", (2, 2, 16384), (4, 15, UP_TO_10), Generation::Nitro, false),
-    row("t1.micro", (1, 1, 627), (2, 2, "Very Low"), Generation::Previous, false),
-    row("t2.large", (2, 1, 8192), (3, 12, LOW_TO_MODERATE), Generation::Xen, true),
-    row("t2.medium", (2, 1, 4096), (3, 6, LOW_TO_MODERATE), Generation::Xen, true),
-    row("t2.micro", (1, 1, 1024), (2, 2, LOW_TO_MODERATE), Generation::Xen, true),
-    row("t2.nano", (1, 1, 512), (2, 2, LOW_TO_MODERATE), Generation::Xen, true),
-    row("t2.small", (1, 1, 2048), (3, 4, LOW_TO_MODERATE), Generation::Xen, true),
-    row("t3.large", (1, 2, 8192), (3, 12, UP_TO_5), Generation::Nitro, true),
-    row("t3.medium", (1, 2, 4096), (3, 6, UP_TO_5), Generation::Nitro, true),
-    row("t3.micro", (1, 2, 1024), (2, 2, UP_TO_5), Generation::Nitro, true),
-    row("t3.nano", (1, 2, 512), (2, 2, UP_TO_5), Generation::Nitro, true),
-    row("t3.small", (1, 2, 2048), (3, 4, UP_TO_5), Generation::Nitro, true),
+    row("c5.large", (1, 2, 4096), UP_TO_10, Generation::Nitro, false),
+    row("c5.xlarge", (2, 2, 8192), UP_TO_10, Generation::Nitro, false),
+    row("m1.small", (1, 1, 1740), "Low", Generation::Previous, false),
+    row("m4.large", (1, 2, 8192), "Moderate", Generation::Xen, false),
+    row("m4.xlarge", (2, 2, 16384), "High", Generation::Xen, false),
+    row("m5.large", (1, 2, 8192), UP_TO_10, Generation::Nitro, false),
+    row("m5.xlarge", (2, 2, 16384), UP_TO_10, Generation::Nitro, false),
+    row("t1.micro", (1, 1, 627), "Very Low", Generation::Previous, false),
+    row("t2.large", (2, 1, 8192), LOW_TO_MODERATE, Generation::Xen, true),
+    row("t2.medium", (2, 1, 4096), LOW_TO_MODERATE, Generation::Xen, true),
+    row("t2.micro", (1, 1, 1024), LOW_TO_MODERATE, Generation::Xen, true),
+    row("t2.nano", (1, 1, 512), LOW_TO_MODERATE, Generation::Xen, true),
+    row("t2.small", (1, 1, 2048), LOW_TO_MODERATE, Generation::Xen, true),
+    row("t3.large", (1, 2, 8192), UP_TO_5, Generation::Nitro, true),
+    row("t3.medium", (1, 2, 4096), UP_TO_5, Generation::Nitro, true),
+    row("t3.micro", (1, 2, 1024), UP_TO_5, Generation::Nitro, true),
+    row("t3.nano", (1, 2, 512), UP_TO_5, Generation::Nitro, true),
+    row("t3.small", (1, 2, 2048), UP_TO_5, Generation::Nitro, true),
 ];
 
 const fn row(
     name: &'static str,
     (cores, threads_per_core, memory_mib): (u32, u32, u64),
-    (interfaces, addresses, network): (u32, u32, &'static str),
+    network: &'static str,
     generation: Generation,
     burstable: bool,
 ) -> InstanceType {
-    InstanceType {
-        name,
-        cores,
-        threads_per_core,
-        memory_mib,
-        interfaces,
-        addresses,
-        network,
-        generation,
-        burstable,
-    }
+    InstanceType { name, cores, threads_per_core, memory_mib, network, generation, burstable }
 }
 
 #[derive(Deserialize)]
@@ -136,11 +124,11 @@ struct MemoryInfo {
 #[serde(rename_all = "camelCase")]
 struct NetworkInfo {
     network_performance: &'static str,
-    maximum_network_interfaces: u32,
+    maximum_network_interfaces: Option<usize>,
     maximum_network_cards: u32,
     default_network_card_index: u32,
-    ipv4_addresses_per_interface: u32,
-    ipv6_addresses_per_interface: u32,
+    ipv4_addresses_per_interface: Option<usize>,
+    ipv6_addresses_per_interface: Option<usize>,
     ipv6_supported: bool,
     ena_support: &'static str,
     efa_supported: bool,
@@ -270,6 +258,8 @@ pub(super) fn find(name: &str) -> Result<&'static InstanceType, Error> {
 fn shown(known: &InstanceType) -> ShownType {
     let nitro = known.generation == Generation::Nitro;
     let ipv6 = model::knows_ipv6(known.name);
+    let limits = NetworkLimits::of(known.name);
+    let addresses = limits.map(|limits| limits.addresses);
     ShownType {
         instance_type: known.name,
         current_generation: known.generation != Generation::Previous,
@@ -289,11 +279,11 @@ fn shown(known: &InstanceType) -> ShownType {
         instance_storage_supported: false,
         network_info: NetworkInfo {
             network_performance: known.network,
-            maximum_network_interfaces: known.interfaces,
+            maximum_network_interfaces: limits.map(|limits| limits.interfaces),
             maximum_network_cards: 1,
             default_network_card_index: 0,
-            ipv4_addresses_per_interface: known.addresses,
-            ipv6_addresses_per_interface: if ipv6 { known.addresses } else { 0 },
+            ipv4_addresses_per_interface: addresses,
+            ipv6_addresses_per_interface: if ipv6 { addresses } else { Some(0) },
             ipv6_supported: ipv6,
             ena_support: if nitro { "required" } else { "unsupported" },
             efa_supported: false,
