@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use model::BadQuota;
 use thiserror::Error;
 
 /// A place in a file.
@@ -82,6 +83,9 @@ pub enum Wrong {
         /// What it must be.
         expected: &'static str,
     },
+    /// A quota that cannot be so.
+    #[error(transparent)]
+    Quota(BadQuota),
     /// A key that nobody knows.
     #[error("unknown key `{key}` in {what} (known: {})", .known.join(", "))]
     UnknownKey {

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use model::{AccountId, ImageId, RegionKey, RegionName};
+use model::{AccountId, ImageId, Quotas, RegionKey, RegionName};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault, Wrong};
 use crate::scalar::{LONGEST_NAME, is_name};
@@ -23,7 +23,7 @@ const DEFAULT_ACCOUNT: &str = "000000000000";
 const DEFAULT_REGION: &str = "eu-west-1";
 
 const LAB: &[&str] = &["name", "cloud", "internet", "images", "guests", "sites", "tunnels"];
-const CLOUD: &[&str] = &["account", "region", "template", "parameters"];
+const CLOUD: &[&str] = &["account", "region", "template", "parameters", "quotas"];
 const IMAGE: &[&str] = &["files"];
 
 /// A lab file that has been read, together with its template. What it says holds together as far as that can
@@ -34,6 +34,8 @@ pub struct Lab {
     pub name: String,
     /// The account and region that the template is deployed in.
     pub region: RegionKey,
+    /// How much there can be in each region.
+    pub quotas: Quotas,
     /// The cloud.
     pub template: Template,
     /// The images that instances can have beside [`HOST_IMAGE`].
@@ -80,6 +82,7 @@ impl Lab {
         Self {
             name: name.to_owned(),
             region,
+            quotas: Quotas::default(),
             template,
             images: BTreeMap::new(),
             world: World::empty(pool, pool6),
@@ -109,6 +112,7 @@ impl Lab {
         let lab = Self {
             name,
             region,
+            quotas: read_quotas(&cloud)?,
             template: read_template(cloud.required("template")?, directory, &setting)?,
             images,
             world: World::read(&fields)?,
@@ -213,6 +217,19 @@ fn read_region(cloud: &Fields<'_>) -> Result<RegionKey, LabError> {
         return Err(node.error(Wrong::Value { value: region.to_owned(), expected }));
     }
     Ok(RegionKey { account: AccountId(account.to_owned()), region: RegionName(region.to_owned()) })
+}
+
+/// EC2's, but for those that are named.
+fn read_quotas(cloud: &Fields<'_>) -> Result<Quotas, LabError> {
+    let mut quotas = Quotas::default();
+    for (key, node) in cloud.entries("quotas")? {
+        let value = node.value("a number")?;
+        quotas.set(&key.name, value).map_err(|bad| key.place.error(Wrong::Quota(bad)))?;
+    }
+    match (cloud.optional("quotas"), quotas.check()) {
+        (Some(node), Err(bad)) => Err(node.error(Wrong::Quota(bad))),
+        _ => Ok(quotas),
+    }
 }
 
 /// A template of its own file, or inline.

@@ -84,7 +84,7 @@ fn up(text: &str) -> Result<(Region, Deployment), String> {
     let path = directory.path().join("x.yaml");
     fs::write(&path, text).unwrap();
     let made = Lab::load(&path).and_then(|lab| {
-        let mut region = Region::new(lab.region.clone(), 1);
+        let mut region = Region::with_quotas(lab.region.clone(), 1, lab.quotas.clone());
         let deployment = deploy(&lab, &mut region)?;
         Ok((region, deployment))
     });
@@ -143,6 +143,27 @@ fn a_rule_is_about_a_group_of_a_peer_vpc() {
     assert_eq!(across.map(|across| across.connection), Some(peering));
     let refusal = up(&text.replace("        DependsOn: Peering\n", "")).err().unwrap_or_default();
     assert!(refusal.contains("InvalidGroup.NotFound"), "{refusal}");
+}
+
+#[test]
+fn quotas_are_named() {
+    let with = |quotas: &str| GOOD.replace("eu-west-1\n", &format!("eu-west-1\n  quotas: {quotas}\n"));
+    let (region, _) = up(&with("{addresses: 2, addresses_per_nat_gateway: 2}")).unwrap();
+    assert_eq!((region.quotas().addresses, region.quotas().vpcs), (2, 5));
+    for (quotas, expected) in [
+        ("{vpcs: 1}", "VpcLimitExceeded"),
+        ("{vpc: 6}", "x.yaml:4:12: there is no quota `vpc` (known: active_peerings_per_vpc, addresses, "),
+        ("{vpcs: many}", "x.yaml:4:18: `many` is not a number"),
+        ("{cidrs_per_vpc: 51}", "x.yaml:4:12: `cidrs_per_vpc` can be 50 at most"),
+        (
+            "{rules_per_group: 100, groups_per_interface: 11}",
+            "x.yaml:4:11: `rules_per_group` times `groups_per_interface` can be 1000 at most, not 1100",
+        ),
+    ] {
+        let refusal = up(&with(quotas)).err().unwrap_or_default();
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    up(&with("{rules_per_group: 500, groups_per_interface: 2}")).unwrap();
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn keys_and_values() {
         (
             "  template:",
             "  template: missing.yaml\n  x:",
-            "x.yaml:5:3: unknown key `x` in `cloud` (known: account, region, template, parameters)",
+            "x.yaml:5:3: unknown key `x` in `cloud` (known: account, region, template, parameters, quotas)",
         ),
     ]);
 }

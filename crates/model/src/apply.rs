@@ -233,6 +233,10 @@ impl Region {
             }
             Change::AssociateDhcpOptions { options, vpc } => done(self.associate_dhcp_options(options, vpc)?),
             Change::DeleteDhcpOptions { options } => done(self.delete_dhcp_options(options)?),
+            Change::SetQuotas { quotas } => {
+                self.quotas = quotas;
+                Applied::Nothing
+            }
         };
         self.generation += 1;
         Ok(applied)

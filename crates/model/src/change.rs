@@ -18,6 +18,7 @@ use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, Secondar
 use crate::nat_gateway::{NatGatewayState, NewNatGateway};
 use crate::network_acl::AclEntry;
 use crate::prefix_list::{AddressFamily, PrefixListEntry};
+use crate::quota::Quotas;
 use crate::route_table::{Destination, RouteVia};
 use crate::rule::{Direction, Permission};
 use crate::subnet::SubnetIpv6Attribute;
@@ -698,5 +699,10 @@ pub enum Change {
     DeleteDhcpOptions {
         /// The option set.
         options: DhcpOptionsId,
+    },
+    /// How much there can be from now on. What there is more of stays.
+    SetQuotas {
+        /// All of them.
+        quotas: Quotas,
     },
 }

@@ -70,7 +70,7 @@ pub use nat_gateway::{
 pub use network_acl::{AclEntry, NetworkAcl, NetworkAclAssociation};
 pub use peering::{PeeringStatus, VpcPeeringConnection};
 pub use prefix_list::{AddressFamily, PrefixList, PrefixListEntry, PrefixListState, PrefixListUser};
-pub use quota::{Quota, Quotas};
+pub use quota::{BadQuota, Quota, Quotas};
 pub use region::{AccountId, Region, RegionKey, RegionName};
 pub use route_table::{
     BadDestination, Destination, Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia,

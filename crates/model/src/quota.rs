@@ -5,6 +5,10 @@ use thiserror::Error;
 
 use crate::fault::Fault;
 
+mod named;
+
+pub use named::BadQuota;
+
 /// How many there can be of each (VPC User Guide, "Amazon VPC quotas"; EC2 User Guide, "Amazon EC2 service quotas").
 /// The default is what a new AWS account has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ use host::uplink::{Uplink, UplinkError, Wanted};
 use lab::deploy::{self, Deployment, deploy};
 use lab::error::LabError;
 use lab::file::Lab;
-use model::{Applied, Change, Fault, Region};
+use model::{Applied, Change, Fault, Quotas, Region};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -62,6 +62,8 @@ enum DaemonError {
     Deploy(CommitError<LabError>),
     #[error("what the template has become cannot be written down: {0}")]
     Deployment(io::Error),
+    #[error("the quotas could not be stored: {0}")]
+    Quotas(CommitError<Fault>),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -212,7 +214,9 @@ fn rise(
     // What a daemon that was killed left in the machine's own namespace is in the way of the next, if not of the machine.
     host::uplink::undo(&dir.path)?;
     let uplink = start.uplink.map(|wanted| Uplink::plan(&dir.path, wanted)).transpose()?;
-    let store = Arc::new(Store::open(&dir.path, Options::default())?);
+    let options = Options { quotas: lab.quotas.clone(), ..Options::default() };
+    let store = Arc::new(Store::open(&dir.path, options)?);
+    set_quotas(&store, &lab.quotas)?;
     let deployment = deployment(dir, &lab, &store)?;
     let key = lab.region.clone();
     let Start { rate, uplink: _, resolver, credentials } = start;
@@ -288,6 +292,16 @@ fn stop_on_signals(shared: &Arc<Shared>) -> io::Result<()> {
     let shared = Arc::clone(shared);
     let named = std::thread::Builder::new().name("signals".to_owned());
     named.spawn(move || signals.forever().for_each(|_| shared.stop())).map(drop)
+}
+
+/// Has the regions that stand hold as much as this daemon was started for.
+fn set_quotas(store: &Store, quotas: &Quotas) -> Result<(), DaemonError> {
+    let others = store.regions().into_iter().filter(|key| store.region(key).quotas() != quotas);
+    for key in others {
+        let change = Change::SetQuotas { quotas: quotas.clone() };
+        store.commit(&key, move |transaction| transaction.apply(change)).map_err(DaemonError::Quotas)?;
+    }
+    Ok(())
 }
 
 /// What the template has become: made now in a new state directory, read where it was made before.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host::clock::Rate;
 use ipnet::{Ipv4Net, Ipv6Net};
+use model::Quotas;
 
 use crate::command::{apply, clock};
 
@@ -124,6 +125,10 @@ pub(crate) struct ServeFlags {
     /// Where Elastic IPs come from.
     #[arg(long, default_value = "203.0.113.0/24")]
     pub(crate) pool: Ipv4Net,
+    /// Let there be so many of something in each region, such as `vpcs=20`; one that is not named is as for a new AWS
+    /// account. docs/api.md lists them. Can be repeated.
+    #[arg(long = "quota", value_name = "NAME=NUMBER", value_parser = quota)]
+    pub(crate) quotas: Vec<(String, usize)>,
     /// Where packets for the internet go: `none`, `host` (through this machine's own routing, behind its addresses), or
     /// the name of an interface of this machine, on which the cloud speaks for its pool.
     #[arg(long, value_name = "none|host|INTERFACE", default_value = "none")]
@@ -304,6 +309,13 @@ pub(crate) struct DaemonFlags {
     /// The open credentials file that was handed over.
     #[arg(long)]
     pub(crate) credentials_fd: Option<i32>,
+}
+
+fn quota(text: &str) -> Result<(String, usize), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=NUMBER is expected")?;
+    let value = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+    Quotas::default().set(name, value).map_err(|bad| bad.to_string())?;
+    Ok((name.to_owned(), value))
 }
 
 fn pool6(text: &str) -> Result<Ipv6Net, String> {

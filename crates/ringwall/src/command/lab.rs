@@ -36,7 +36,7 @@ pub(crate) fn up(flags: &UpFlags) -> Outcome {
     }
     let lab = Lab::load_as(&flags.file, flags.name.as_deref())?;
     // A dry run: whatever the cloud or the world refuses is refused before anything is made.
-    deploy(&lab, &mut Region::new(lab.region.clone(), 0))?;
+    deploy(&lab, &mut Region::with_quotas(lab.region.clone(), 0, lab.quotas.clone()))?;
     // Opened before the user becomes root of namespaces with other directories in them, and handed on open.
     let credentials = flags.credentials.as_deref().map(open_credentials).transpose()?;
     check_listen(flags.listen, credentials.as_ref().map(|(credentials, _)| credentials))?;

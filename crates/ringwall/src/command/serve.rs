@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use control::ec2::Credentials;
 use lab::file::{Lab, is_lab_name};
+use model::Quotas;
 
 use crate::daemon::{self, Start};
 use crate::flags::ServeFlags;
@@ -28,7 +29,8 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     if let Some(other) = dir.namesake()? {
         return Err(Failure::Namesake { name: other.name, path: other.path });
     }
-    let lab = Lab::without_world(&dir.name, flags.pool, flags.pool6);
+    let mut lab = Lab::without_world(&dir.name, flags.pool, flags.pool6);
+    lab.quotas = quotas(&flags.quotas)?;
     let uplink = daemon::uplink::wanted(flags, &lab)?;
     let start = Start { rate: flags.clock_rate, uplink, resolver: flags.resolver, credentials };
     let listener = TcpListener::bind(flags.listen).map_err(|error| Failure::Listen(flags.listen, error))?;
@@ -39,6 +41,15 @@ pub(crate) fn serve(flags: &ServeFlags) -> Outcome {
     let Some(lock) = lock else { return Err(Failure::Busy(dir.path)) };
     dir.register()?;
     daemon::serve(dir, lock, lab, listener, start)
+}
+
+fn quotas(asked: &[(String, usize)]) -> Result<Quotas, Failure> {
+    let mut quotas = Quotas::default();
+    for (name, value) in asked {
+        quotas.set(name, *value).map_err(|bad| Failure::Refused(bad.to_string()))?;
+    }
+    quotas.check().map_err(|bad| Failure::Refused(bad.to_string()))?;
+    Ok(quotas)
 }
 
 fn named_by(path: &std::path::Path) -> Result<LabDir, Failure> {
