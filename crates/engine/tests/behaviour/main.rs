@@ -50,6 +50,7 @@ mod network_acls;
 mod odd_packets;
 #[cfg(test)]
 mod peer_groups;
+#[cfg(test)]
 mod peering;
 #[cfg(test)]
 mod resolver;
