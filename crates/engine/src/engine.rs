@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Frame, Mac};
 
 use crate::fabric::{InterfaceKey, PortId, Time};
+use crate::flow_log::FlowRecords;
 use crate::nat;
 use crate::service::nd;
 use crate::tables::Tables;
@@ -172,6 +173,21 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether any interface has a flow log: then somebody should say what day it is.
+    pub fn keeps_flow_logs(&self) -> bool {
+        self.core.tables.keeps_flow_logs
+    }
+
+    /// Says what day it is, for flow logs alone: in seconds since 1970.
+    pub fn set_date(&mut self, seconds: u64) {
+        self.core.flow_log.date = seconds;
+    }
+
+    /// What was counted for flow logs since this was asked last.
+    pub fn take_flow_records(&mut self) -> FlowRecords {
+        self.core.flow_log.take()
     }
 
     /// Counts the fragments that have waited in vain.

@@ -16,6 +16,7 @@ use slab::Slab;
 use wire::{FlowKey, FlowProto, TcpFlags};
 
 use crate::fabric::{PortId, Time};
+use crate::flow_log::Flow as LoggedFlow;
 use crate::nat::{SessionId, Side};
 use crate::verdict::{DropReason, Ethernet, Forward};
 
@@ -117,6 +118,8 @@ struct End {
     /// When it saw the last packet.
     last: Time,
     cached: Option<Cached>,
+    /// Where flow logs see the packets that the verdict is about.
+    logged: Option<Box<[LoggedFlow]>>,
 }
 
 /// As much of a connection's state as its idle time depends on.
@@ -213,6 +216,7 @@ impl FlowTable {
             state,
             last: now,
             cached: None,
+            logged: None,
         };
         for (n, key) in keys.iter().enumerate() {
             let Some(&place) = self.ends.get(key) else { continue };
@@ -246,9 +250,16 @@ impl FlowTable {
         self.ends[&claim.sender]
     }
 
-    /// Keeps a verdict for the next packets from this end.
-    pub(crate) fn remember(&mut self, place: Place, cached: Cached) {
-        self.flows[place.flow].ends[place.end].cached = Some(cached);
+    /// Keeps a verdict for the next packets from this end, and where flow logs see them.
+    pub(crate) fn remember(&mut self, place: Place, cached: Cached, logged: &[LoggedFlow]) {
+        let end = &mut self.flows[place.flow].ends[place.end];
+        end.cached = Some(cached);
+        end.logged = (!logged.is_empty()).then(|| logged.into());
+    }
+
+    /// Where flow logs see the packets that the verdict kept for this end is about, if any does.
+    pub(crate) fn logged(&self, place: Place) -> Option<&[LoggedFlow]> {
+        self.end(place).logged.as_deref()
     }
 
     /// Has every verdict asked anew.
@@ -486,7 +497,7 @@ mod tests {
         assert_eq!((place, table.len()), (first, 2));
         let third = table.find(&c, false, Time(0)).unwrap();
         assert_eq!(table.other_end(third), a, "who asks is known all the same");
-        table.remember(place, verdict(c));
+        table.remember(place, verdict(c), &[]);
         assert!(table.cached(place, 1, verdict(c).ethernet, false, Time(0)).is_some());
         // Packets to c keep its record alive, packets from c that of a.
         table.touch(place, &c, SYN, Time(0).after(100));
@@ -508,7 +519,7 @@ mod tests {
         let mut table = FlowTable::new(10, 1);
         let a = end(1, 80, 80);
         let place = table.commit(&claim(a, a), Time(0));
-        table.remember(place, verdict(a));
+        table.remember(place, verdict(a), &[]);
         assert!(table.cached(place, 1, verdict(a).ethernet, false, Time(0)).is_some());
         table.touch(place, &a, RST, Time(0));
         check(&table);
@@ -555,7 +566,7 @@ mod tests {
         let place = table.commit(&claim(a, b), Time(0));
         let Cached { ethernet, .. } = verdict(b);
         assert!(table.cached(place, 1, ethernet, false, Time(0)).is_none());
-        table.remember(place, verdict(b));
+        table.remember(place, verdict(b), &[]);
         assert!(table.cached(place, 1, ethernet, false, Time(0)).is_some());
         assert!(table.cached(place, 2, ethernet, false, Time(0)).is_none());
         assert!(table.cached(place, 1, Ethernet { src: ethernet.dst, ..ethernet }, false, Time(0)).is_none());
@@ -569,7 +580,7 @@ mod tests {
         let (a, b) = (end(1, 5, 80), end(2, 80, 5));
         let half = Claim { tracking: [TRACKED, Tracking::Untracked], ..claim(a, b) };
         let place = table.commit(&half, Time(0));
-        table.remember(place, verdict(b));
+        table.remember(place, verdict(b), &[]);
         assert!(table.tracks(&a, false, Time(0)) && !table.tracks(&b, false, Time(0)));
         assert!(table.cached(place, 1, verdict(b).ethernet, false, Time(0).after(59)).is_some());
         assert!(table.cached(place, 1, verdict(b).ethernet, false, Time(0).after(60)).is_none());
@@ -641,7 +652,7 @@ mod tests {
                 match kind {
                     0..=4 if table.admits(&claim, now).is_ok() => {
                         let place = table.commit(&claim, now);
-                        table.remember(place, verdict(claim.receiver));
+                        table.remember(place, verdict(claim.receiver), &[]);
                         table.touch(place, &claim.receiver, flags, now);
                         prop_assert!(table.cached(place, 1, verdict(claim.receiver).ethernet, false, now).is_some());
                     }

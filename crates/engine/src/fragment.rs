@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use wire::{Fragment, Frame, Packet};
 
 use crate::fabric::{PortId, Time};
+use crate::flow_log::Flow;
 use crate::nat::Side;
 use crate::verdict::{DropReason, Ethernet, Forward};
 
@@ -35,6 +36,8 @@ pub(crate) struct First {
     pub(crate) forward: Forward,
     /// The NAT gateways on its way, as the tables number them, and from which side it came.
     pub(crate) gateways: Vec<(usize, Side)>,
+    /// Where flow logs see it.
+    pub(crate) logged: Vec<Flow>,
 }
 
 /// Which datagram of a port a fragment belongs to.
@@ -236,7 +239,7 @@ mod tests {
         let edit = Rewrite::default();
         let forward = Forward { port: PortId(out), rewrite: edit, quoted: edit, mtu: 1500 };
         let ethernet = Ethernet { src: MACS[0], dst: MACS[1] };
-        Some(First { ethernet, forward, gateways: Vec::new() })
+        Some(First { ethernet, forward, gateways: Vec::new(), logged: Vec::new() })
     }
 
     fn first(table: &mut FragmentTable, number: u16, first: Option<First>, now: Time) -> Vec<Frame> {

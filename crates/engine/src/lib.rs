@@ -9,6 +9,7 @@
 //! - [`Engine::ask_gateway`] gives the ARP request that finds the uplink's gateway; whoever has a wire sends it.
 //! - [`Engine::tick`] lets go of connections and fragments that have been idle too long, and has routers advertise
 //!   themselves.
+//! - [`Engine::take_flow_records`] gives what was counted for flow logs, of interfaces that have one.
 //! - [`Engine::explain`] is `receive` with its [`Step`]s kept. Explain on [`Engine::imagine`]'s copy, which has the
 //!   same tables and no connections, and nothing in the running engine changes.
 //!
@@ -18,6 +19,7 @@ mod engine;
 pub mod fabric;
 mod filter;
 mod flow;
+pub mod flow_log;
 mod fragment;
 pub mod nat;
 pub mod pipeline;
@@ -29,6 +31,7 @@ pub mod verdict;
 
 pub use engine::{Counters, Engine, Explained, PortCounters};
 pub use fabric::{Fabric, Gateway, InterfaceKey, PortId, Services, Time, Uplink};
+pub use flow_log::{Flow, FlowRecords, Seen, TrafficPath};
 pub use service::allowance::SERVICE_PACKETS;
 pub use service::link_local::{METADATA, RESOLVER, service_address, service_port};
 pub use tables::{ROUTER_LINK_LOCAL, ROUTER_MAC, Tables};

@@ -15,6 +15,7 @@ use crate::fabric::{PortId, Time};
 use crate::filter::security_group::{self, Party};
 use crate::filter::source_check;
 use crate::flow::{Claim, FlowTable, IdleTimeouts, Tracking};
+use crate::flow_log::{Flow, TrafficPath};
 use crate::nat::{NatTable, Side, Standing};
 use crate::service::{dhcp4, dhcp6, link_local, nd};
 use crate::tables::{Attached, Interface, NatGateway, ROUTER_LINK_LOCAL, ROUTER_MAC, Tables, Target};
@@ -25,6 +26,7 @@ use crate::verdict::{DropReason, Forward, Verdict};
 
 mod hop;
 mod internet;
+mod logged;
 mod services;
 
 pub(crate) use self::hop::Hop;
@@ -47,6 +49,8 @@ pub(crate) struct Decision {
     pub(crate) crossings: Vec<Crossing>,
     /// The NAT gateway that refused it.
     pub(crate) refused: Option<Refused>,
+    /// Where it is seen by a flow log.
+    pub(crate) logged: Vec<Flow>,
 }
 
 /// How a packet passes a NAT gateway.
@@ -89,6 +93,8 @@ pub(crate) fn decide(
         came_across: None,
         crossings: Vec::new(),
         refused: None,
+        logged: Vec::new(),
+        leaving: None,
         sent: None,
         narrowest: (VPC_MTU, hop.key.dst),
         turns: 0,
@@ -99,12 +105,12 @@ pub(crate) fn decide(
         Some(Attached::Services) => walk.answer_by_service(hop),
         None => Err(DropReason::UnknownPort.into()),
     };
-    let Walk { crossings, refused, sent, .. } = walk;
+    let Walk { crossings, refused, logged, sent, .. } = walk;
     let (verdict, claim) = match road {
         Ok((forward, claim)) => (Verdict::Forward(Box::new(forward)), claim),
         Err(End(verdict)) => (verdict, sent),
     };
-    Decision { verdict, claim, crossings, refused }
+    Decision { verdict, claim, crossings, refused, logged }
 }
 
 /// Whether a packet opens a TCP connection.
@@ -136,6 +142,9 @@ pub(crate) struct Walk<'a, T> {
     came_across: Option<VpcPeeringConnectionId>,
     pub(crate) crossings: Vec<Crossing>,
     pub(crate) refused: Option<Refused>,
+    /// Where it is seen by a flow log, and which of these places it is about to leave.
+    logged: Vec<Flow>,
+    leaving: Option<usize>,
     /// What a packet that is refused in the end needs stored of its way out.
     sent: Option<Claim>,
     /// The smallest MTU so far, in bytes, and who answers what exceeds it.
@@ -167,11 +176,14 @@ impl<T: Trace> Walk<'_, T> {
                 return self.ask_service(vpc, hop);
             }
         }
-        self.sender_tracks = self.pass_groups(interface, self.port, Direction::Egress, &hop)?;
+        self.depart(index, &hop);
+        let passed = self.pass_groups(interface, self.port, Direction::Egress, &hop);
+        self.sender_tracks = passed.inspect_err(|_| self.refuse_departure())?;
         if self.packet.eth_dst() != ROUTER_MAC {
             let neighbor = subnet.by_mac.get(&self.packet.eth_dst()).copied();
             let neighbor = neighbor.filter(|&neighbor| neighbor != index).ok_or(DropReason::UnknownMac)?;
             self.trace.note(|| Step::Direct { subnet: subnet.id });
+            self.go_by(TrafficPath::SameVpc);
             let hop = hop.edited(Rewrite { eth_src: Some(interface.mac), ..Rewrite::default() });
             return self.deliver(Some(interface.subnet), neighbor, hop);
         }
@@ -233,12 +245,17 @@ impl<T: Trace> Walk<'_, T> {
             None => Err(DropReason::NoRoute.into()),
             Some(Target::Blackhole(_)) => Err(DropReason::Blackhole.into()),
             Some(Target::Local) => {
+                self.go_by(TrafficPath::SameVpc);
                 let owner = tables.vpc_of(interface).addresses.get(&hop.key.dst);
                 let owner = *owner.ok_or(DropReason::NoSuchAddress)?;
                 self.hand_over(sender, owner, hop)
             }
-            Some(Target::Interface(target, _)) => self.hand_over(sender, *target, hop),
+            Some(Target::Interface(target, _)) => {
+                self.go_by(TrafficPath::SameVpc);
+                self.hand_over(sender, *target, hop)
+            }
             Some(Target::Peering(peering, vpc)) => {
+                self.go_by(TrafficPath::Peering);
                 let owner = tables.vpcs[*vpc].addresses.get(&hop.key.dst);
                 self.trace.note(|| Step::Peering { peering: *peering });
                 let owner = *owner.ok_or(DropReason::NoSuchAddress)?;
@@ -253,15 +270,19 @@ impl<T: Trace> Walk<'_, T> {
             }
             Some(Target::NatGateway(gateway, _)) => {
                 let eni = tables.nat_gateways[*gateway].interface;
-                self.cross(Some(interface.subnet), tables.interfaces[eni].subnet, &hop)?;
+                self.go_by(TrafficPath::SameVpc);
+                self.cross(Some(interface.subnet), eni, &hop)?;
+                self.arrive(eni, &hop, true);
                 nat_gateway::outbound(self, *gateway, hop)
             }
             Some(Target::InternetGateway(gateway)) => {
+                self.go_by(TrafficPath::InternetGateway);
                 self.leave_subnet(interface.subnet, &hop)?;
                 let hop = internet_gateway::outbound(tables, interface, *gateway, hop, self.trace)?;
                 self.leave_to_internet(interface, hop)
             }
             Some(Target::EgressOnlyInternetGateway(gateway)) => {
+                self.go_by(TrafficPath::InternetGateway);
                 self.leave_subnet(interface.subnet, &hop)?;
                 if !tables.vpc_of(interface).addresses.contains_key(&hop.key.src) {
                     return Err(DropReason::NoPublicAddress.into());
@@ -283,13 +304,16 @@ impl<T: Trace> Walk<'_, T> {
     /// Hands the packet to an interface of a VPC: network ACLs, destination check, security groups, port.
     fn deliver(&mut self, from: Option<usize>, owner: usize, hop: Hop) -> Road {
         let receiver = &self.view.tables.interfaces[owner];
-        self.cross(from, receiver.subnet, &hop)?;
+        self.cross(from, owner, &hop)?;
         if let Some(gateway) = receiver.nat_gateway {
+            self.arrive(owner, &hop, true);
             return nat_gateway::inbound(self, gateway, hop);
         }
         source_check::check(receiver, Direction::Ingress, hop.key.dst, self.trace)?;
         let port = receiver.port.ok_or(DropReason::NoPort)?;
-        let tracking = self.pass_groups(receiver, port, Direction::Ingress, &hop)?;
+        let passed = self.pass_groups(receiver, port, Direction::Ingress, &hop);
+        self.arrive(owner, &hop, passed.is_ok());
+        let tracking = passed?;
         self.trace.note(|| Step::Deliver { interface: receiver.key.clone(), instance: receiver.instance });
         let hop = hop.edited(Rewrite { eth_dst: Some(receiver.mac), ..Rewrite::default() });
         self.leave(port, tracking, hop)
@@ -306,8 +330,10 @@ impl<T: Trace> Walk<'_, T> {
         }
     }
 
-    /// Network ACLs, where the packet crosses the border of a subnet. `from` is none for what comes in by a gateway.
-    fn cross(&mut self, from: Option<usize>, to: usize, hop: &Hop) -> Result<(), DropReason> {
+    /// Network ACLs, where the packet crosses the border of a subnet, on its way to an interface. `from` is none for
+    /// what comes in by a gateway.
+    fn cross(&mut self, from: Option<usize>, receiver: usize, hop: &Hop) -> Result<(), DropReason> {
+        let to = self.view.tables.interfaces[receiver].subnet;
         if from == Some(to) {
             return Ok(());
         }
@@ -315,12 +341,16 @@ impl<T: Trace> Walk<'_, T> {
             self.leave_subnet(from, hop)?;
         }
         let subnet = &self.view.tables.subnets[to];
-        self.view.tables.acl_of(subnet).check(subnet.id, Direction::Ingress, &hop.key, self.trace)
+        let checked =
+            self.view.tables.acl_of(subnet).check(subnet.id, Direction::Ingress, &hop.key, self.trace);
+        checked.inspect_err(|_| self.arrive(receiver, hop, false))
     }
 
     fn leave_subnet(&mut self, from: usize, hop: &Hop) -> Result<(), DropReason> {
         let subnet = &self.view.tables.subnets[from];
-        self.view.tables.acl_of(subnet).check(subnet.id, Direction::Egress, &hop.key, self.trace)
+        let checked =
+            self.view.tables.acl_of(subnet).check(subnet.id, Direction::Egress, &hop.key, self.trace);
+        checked.inspect_err(|_| self.refuse_departure())
     }
 
     /// Security groups, unless the packet belongs to (or quotes) a connection that the interface tracks. Says how the

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ahash::RandomState;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -36,6 +37,8 @@ pub struct Tables {
     pub(crate) nat_gateways: Vec<NatGateway>,
     pub(crate) services: Option<Services>,
     pub(crate) uplink: Option<Uplink>,
+    /// Whether any interface has a flow log.
+    pub(crate) keeps_flow_logs: bool,
     acls: Vec<Acl>,
     ports: HashMap<PortId, usize, RandomState>,
     /// Public address -> the interface and private address behind it.
@@ -71,6 +74,8 @@ pub(crate) struct Interface {
     pub(crate) host_name: String,
     /// The NAT gateway whose interface this is.
     pub(crate) nat_gateway: Option<usize>,
+    /// Its key, if there is a flow log that is about its traffic.
+    pub(crate) logged: Option<Arc<InterfaceKey>>,
 }
 
 #[derive(Debug)]
@@ -197,6 +202,7 @@ impl Tables {
             acls: Vec::new(),
             services: fabric.services.clone(),
             uplink: fabric.uplink.clone(),
+            keeps_flow_logs: false,
             ports: HashMap::with_hasher(seeded(seed)),
             public: BTreeMap::new(),
             global: BTreeMap::new(),

@@ -15,7 +15,7 @@ use crate::fabric::InterfaceKey;
 use crate::verdict::DropReason;
 
 /// Which way a packet crosses an interface, seen from the instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Out of the instance.
     Egress,

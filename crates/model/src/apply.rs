@@ -237,6 +237,8 @@ impl Region {
                 self.quotas = quotas;
                 Applied::Nothing
             }
+            Change::CreateFlowLog(wanted) => Applied::FlowLog(self.create_flow_log(wanted)?),
+            Change::DeleteFlowLog { flow_log } => done(self.delete_flow_log(flow_log)?),
         };
         self.generation += 1;
         Ok(applied)

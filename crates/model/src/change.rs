@@ -7,10 +7,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp_options::DhcpConfiguration;
+use crate::flow_log::NewFlowLog;
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId,
-    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
-    PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
+    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    NetworkAclId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
     SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::{InstanceAttribute, InstanceState, Launch};
@@ -704,5 +705,12 @@ pub enum Change {
     SetQuotas {
         /// All of them.
         quotas: Quotas,
+    },
+    /// A flow log. Gives `Applied::FlowLog`.
+    CreateFlowLog(NewFlowLog),
+    /// Ends a flow log. What it has written stays.
+    DeleteFlowLog {
+        /// The flow log.
+        flow_log: FlowLogId,
     },
 }

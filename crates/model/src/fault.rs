@@ -6,10 +6,10 @@ use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
 
 use crate::id::{
-    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId,
-    InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId, PrefixListId,
-    RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetCidrAssociationId,
-    SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
+    InstanceId, InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
 };
 use crate::peering::PeeringStatus;
 use crate::quota::Quota;
@@ -388,6 +388,15 @@ pub enum Fault {
     /// `InvalidDhcpOptionID.NotFound`
     #[error("The dhcpOption ID '{0}' does not exist")]
     DhcpOptionsNotFound(DhcpOptionsId),
+    /// `InvalidFlowLogId.NotFound`
+    #[error("These flow log ids in the input list are not found: [TotalCount: 1] {0}")]
+    FlowLogNotFound(FlowLogId),
+    /// `FlowLogAlreadyExists`
+    #[error("There is an existing Flow Log with the same configuration and log destination.")]
+    FlowLogAlreadyExists,
+    /// `FlowLogsLimitExceeded`
+    #[error("The maximum number of flow logs for this resource has been reached.")]
+    FlowLogsLimitExceeded,
 }
 
 /// What still needs a resource that was to go.

@@ -117,6 +117,8 @@ ids! {
     NetworkAclAssociationId = "aclassoc";
     /// Id of a VPC peering connection.
     VpcPeeringConnectionId = "pcx";
+    /// Id of a flow log.
+    FlowLogId = "fl";
 }
 
 impl InterfaceId {

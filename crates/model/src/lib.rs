@@ -17,6 +17,7 @@ mod egress_only_internet_gateway;
 mod fault;
 #[cfg(test)]
 mod fixture;
+mod flow_log;
 mod id;
 mod instance;
 mod interface;
@@ -45,9 +46,13 @@ pub use dhcp_options::{DhcpConfiguration, DhcpOptions, NameServer};
 pub use due::Due;
 pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use fault::{Dependency, Fault, InvalidValue, NotPermitted};
+pub use flow_log::{
+    BadLogDestination, BadLogFormat, FlowLog, FlowLogResource, LogDestination, LogField, LogFormat,
+    NewFlowLog, TrafficType,
+};
 pub use id::{
-    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, ImageId,
-    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
+    ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
@@ -71,7 +76,7 @@ pub use network_acl::{AclEntry, NetworkAcl, NetworkAclAssociation};
 pub use peering::{PeeringStatus, VpcPeeringConnection};
 pub use prefix_list::{AddressFamily, PrefixList, PrefixListEntry, PrefixListState, PrefixListUser};
 pub use quota::{BadQuota, Quota, Quotas};
-pub use region::{AccountId, Region, RegionKey, RegionName};
+pub use region::{AccountId, Region, RegionKey, RegionName, zone_id};
 pub use route_table::{
     BadDestination, Destination, Route, RouteOrigin, RouteState, RouteTable, RouteTarget, RouteVia,
 };

@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::address::Address;
 use crate::dhcp_options::DhcpOptions;
 use crate::egress_only_internet_gateway::EgressOnlyInternetGateway;
+use crate::flow_log::FlowLog;
 use crate::id::{
-    AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
     InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
     SubnetId, VpcId, VpcPeeringConnectionId,
 };
@@ -79,6 +80,8 @@ pub struct Region {
     pub(crate) vpc_peering_connections: BTreeMap<VpcPeeringConnectionId, VpcPeeringConnection>,
     #[serde(default)]
     pub(crate) dhcp_options: BTreeMap<DhcpOptionsId, DhcpOptions>,
+    #[serde(default)]
+    pub(crate) flow_logs: BTreeMap<FlowLogId, FlowLog>,
 }
 
 impl Region {
@@ -111,6 +114,7 @@ impl Region {
             network_acls: BTreeMap::new(),
             vpc_peering_connections: BTreeMap::new(),
             dhcp_options: BTreeMap::new(),
+            flow_logs: BTreeMap::new(),
         }
     }
 
@@ -206,6 +210,11 @@ impl Region {
         &self.dhcp_options
     }
 
+    /// All flow logs.
+    pub fn flow_logs(&self) -> &BTreeMap<FlowLogId, FlowLog> {
+        &self.flow_logs
+    }
+
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".
     pub fn private_dns_name(&self, address: Ipv4Addr) -> String {
         format!("{}.{}", host_name(address), self.key.region.domain())
@@ -240,6 +249,26 @@ impl RegionName {
     }
 }
 
+/// The id of an availability zone: "euw1-az2" of "eu-west-1b". In AWS each account has its own order of letters;
+/// here every account has the same.
+pub fn zone_id(zone: &str) -> String {
+    let letter = zone.chars().next_back().unwrap_or('a');
+    let number = u32::from(letter).saturating_sub(u32::from('a')) + 1;
+    let mut short = String::new();
+    for (at, part) in zone.trim_end_matches(letter).split('-').enumerate() {
+        short.push_str(match part {
+            "northeast" => "ne",
+            "northwest" => "nw",
+            "southeast" => "se",
+            "southwest" => "sw",
+            "north" | "south" | "east" | "west" | "central" | "gov" => &part[..1],
+            _ if at == 0 => part.get(..2).unwrap_or(part),
+            _ => part,
+        });
+    }
+    format!("{short}-az{number}")
+}
+
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -272,6 +301,14 @@ mod tests {
         let address = Ipv4Addr::new(10, 210, 7, 14);
         assert_eq!(region.private_dns_name(address), "ip-10-210-7-14.eu-west-1.compute.internal");
         assert_eq!(RegionName("eu-west-1".into()).availability_zones().next().unwrap(), "eu-west-1a");
+        for (zone, id) in [
+            ("eu-west-1a", "euw1-az1"),
+            ("us-east-1f", "use1-az6"),
+            ("ap-southeast-2c", "apse2-az3"),
+            ("ca-central-1b", "cac1-az2"),
+        ] {
+            assert_eq!(zone_id(zone), id);
+        }
     }
 
     #[test]

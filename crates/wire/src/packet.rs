@@ -125,6 +125,22 @@ impl Packet {
         segment.min(self.total_len())
     }
 
+    /// How many packets the frame is once the kernel has cut it, and how many bytes they have together, IP headers
+    /// included.
+    pub fn segments(&self, offload: &Offload) -> (u64, u64) {
+        let total = self.total_len();
+        if !offload.is_gso() || offload.gso_size == 0 {
+            return (1, total as u64);
+        }
+        let segment = usize::from(offload.gso_size);
+        // As long as the headers are, so much is repeated.
+        let headers =
+            if offload.is_udp_fragments() { self.transport_offset() } else { self.payload_offset() };
+        let headers = headers - ETHERNET_LEN;
+        let count = total.saturating_sub(headers).div_ceil(segment).max(1);
+        (count as u64, (total + (count - 1) * headers) as u64)
+    }
+
     /// Where in the frame the IP header begins.
     pub fn ip_offset(&self) -> usize {
         ETHERNET_LEN
@@ -242,6 +258,23 @@ mod tests {
         let sum = !checksum::sum(&frame.bytes[14..14 + header.max(20)]);
         checksum::store(&mut frame.bytes, 24, sum);
         frame.bytes
+    }
+
+    #[test]
+    fn segments_repeat_their_headers() {
+        let tcp = build::tcp(A, B, 1, 2, crate::TcpFlags::ACK, &[0; 3000]).bytes;
+        let udp = build::udp(A, B, 1, 2, &[0; 3000]).bytes;
+        for (frame, gso_type, gso_size, expected) in [
+            (&tcp, 0, 0, (1, 3040)),
+            (&tcp, 1, 1000, (3, 3000 + 3 * 40)),
+            (&tcp, 1, 4000, (1, 3040)),
+            (&udp, 5, 1400, (3, 3000 + 3 * 28)),
+            // The UDP header is in the first fragment alone.
+            (&udp, 3, 1480, (3, 3008 + 3 * 20)),
+        ] {
+            let offload = Offload { gso_type, gso_size, ..Offload::default() };
+            assert_eq!(Packet::parse(frame).unwrap().segments(&offload), expected);
+        }
     }
 
     #[test]

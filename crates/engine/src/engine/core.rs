@@ -7,6 +7,7 @@ use wire::{ETHERNET_LEN, Ethertype, Fragment, Frame, Mac, Packet, Rewrite, TcpFl
 
 use crate::fabric::{Gateway, PortId, Time};
 use crate::flow::{Cached, FlowTable, Place, Sessions};
+use crate::flow_log::{Counted, FlowLog};
 use crate::fragment::{First, FragmentTable};
 use crate::nat::{NatTable, Standing};
 use crate::pipeline::{self, Crossing, Decision, View};
@@ -24,6 +25,7 @@ pub(super) struct Core {
     pub(super) nat: NatTable,
     pub(super) fragments: FragmentTable,
     allowance: Allowance,
+    pub(super) flow_log: FlowLog,
     /// The MAC address of the uplink's gateway, where it had to be asked for and has been heard.
     pub(super) gateway: Option<Mac>,
 }
@@ -38,7 +40,8 @@ impl Core {
         nat.load(&tables.translations());
         let flows = FlowTable::new(capacity, seed);
         let (fragments, allowance) = (FragmentTable::default(), Allowance::default());
-        Core { tables, flows, nat, fragments, allowance, gateway: None }
+        let flow_log = FlowLog::new(seed);
+        Core { tables, flows, nat, fragments, allowance, flow_log, gateway: None }
     }
 
     /// Swaps the tables.
@@ -161,6 +164,9 @@ impl Core {
         cached: &Cached,
         send: Output<'_>,
     ) -> Result<(), DropReason> {
+        if let Some(flows) = self.flows.logged(place) {
+            self.flow_log.count(flows, Counted::new(packet, &frame.offload));
+        }
         let pieces = edit(frame, packet, &cached.forward)?;
         let flags = tcp_flags(packet);
         for (session, from) in cached.sessions.into_iter().flatten() {
@@ -199,6 +205,9 @@ impl Core {
         let view =
             View { tables: &self.tables, flows: &self.flows, nat: &self.nat, gateway: self.gateway, now };
         let decision = pipeline::decide(&view, port, frame, packet, trace);
+        if !decision.logged.is_empty() {
+            self.flow_log.count(&decision.logged, Counted::new(packet, &frame.offload));
+        }
         match &decision.verdict {
             Verdict::Forward(forward) => {
                 self.admit(now, port, forward)?;
@@ -212,7 +221,8 @@ impl Core {
                 emit(frame, settled?, forward.port, send);
                 let gateways = decision.crossings.iter().map(|crossing| (crossing.gateway, crossing.from));
                 let (ethernet, gateways) = (Ethernet::of(packet), gateways.collect());
-                return Ok(Some(First { ethernet, forward: **forward, gateways }));
+                let logged = decision.logged;
+                return Ok(Some(First { ethernet, forward: **forward, gateways, logged }));
             }
             // The packet has left, as far as its sender and the gateways on its way out know.
             Verdict::Drop(reason) if decision.claim.is_some() => {
@@ -262,7 +272,7 @@ impl Core {
             let (generation, ethernet) = (self.tables.generation, Ethernet::of(packet));
             let cached =
                 Cached { generation, ethernet, forward: *forward, receiver: flow.receiver, sessions };
-            self.flows.remember(place, cached);
+            self.flows.remember(place, cached, &decision.logged);
         }
         self.flows.touch(place, &flow.receiver, flags, now);
         Ok(())
@@ -316,6 +326,9 @@ impl Core {
         first: &First,
         send: Output<'_>,
     ) -> Result<(), DropReason> {
+        if !first.logged.is_empty() {
+            self.flow_log.count(&first.logged, Counted::new(packet, &frame.offload));
+        }
         let forward = &first.forward;
         let too_big =
             packet.mtu_len(&frame.offload) > usize::from(forward.path_mtu(packet)) && packet.dont_fragment();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use model::{
@@ -118,6 +119,8 @@ impl Tables {
         self.by_key.insert(key.clone(), index);
         let mut gateways = translating(region).filter(|gateway| gateway.interface == interface.id);
         let tracking = &interface.connection_tracking;
+        let logged = region.flow_logs_of(interface).next().map(|_| Arc::new(key.clone()));
+        self.keeps_flow_logs |= logged.is_some();
         self.interfaces.push(Interface {
             key,
             instance: interface.attachment.as_ref().map(|attachment| attachment.instance),
@@ -137,6 +140,7 @@ impl Tables {
             },
             host_name: interface.host_name(),
             nat_gateway: gateways.next().map(|gateway| numbers.nat_gateways[&gateway.id]),
+            logged,
         });
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn outbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop)
         from: came,
         to: hop.key,
     });
+    walk.depart(gateway.interface, &hop);
     walk.route(gateway.interface, hop)
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn inbound<T: Trace>(walk: &mut Walk<'_, T>, index: usize, hop: Hop) 
         from: came,
         to: hop.key,
     });
+    walk.depart(gateway.interface, &hop);
     walk.route(gateway.interface, hop)
 }
 

@@ -17,6 +17,8 @@ mod drop_reasons;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod flow_logs;
+#[cfg(test)]
 mod fragments;
 #[cfg(test)]
 mod gateways;

@@ -87,6 +87,9 @@ impl Fault {
             Fault::DefaultVpcDoesNotExist => "DefaultVpcDoesNotExist",
             Fault::DefaultSubnetAlreadyExists(_) => "DefaultSubnetAlreadyExistsInAvailabilityZone",
             Fault::DhcpOptionsNotFound(_) => "InvalidDhcpOptionID.NotFound",
+            Fault::FlowLogNotFound(_) => "InvalidFlowLogId.NotFound",
+            Fault::FlowLogAlreadyExists => "FlowLogAlreadyExists",
+            Fault::FlowLogsLimitExceeded => "FlowLogsLimitExceeded",
         }
     }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::{
-    AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
-    KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetId, VpcId, VpcPeeringConnectionId,
+    AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
+    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -50,6 +50,8 @@ pub enum TaggedResource {
     VpcPeeringConnection(VpcPeeringConnectionId),
     /// A DHCP option set.
     DhcpOptions(DhcpOptionsId),
+    /// A flow log.
+    FlowLog(FlowLogId),
 }
 
 impl TaggedResource {
@@ -72,6 +74,7 @@ impl TaggedResource {
             TaggedResource::NetworkAcl(_) => "network-acl",
             TaggedResource::VpcPeeringConnection(_) => "vpc-peering-connection",
             TaggedResource::DhcpOptions(_) => "dhcp-options",
+            TaggedResource::FlowLog(_) => "vpc-flow-log",
         }
     }
 }
@@ -105,13 +108,14 @@ impl Region {
                 self.vpc_peering_connections.get(&id).map(|resource| &resource.tags)
             }
             TaggedResource::DhcpOptions(id) => self.dhcp_options.get(&id).map(|resource| &resource.tags),
+            TaggedResource::FlowLog(id) => self.flow_logs.get(&id).map(|log| &log.wanted.tags),
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 16] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 17] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -145,6 +149,7 @@ impl Region {
                     .map(|it| (TaggedResource::VpcPeeringConnection(it.id), &it.tags)),
             ),
             Box::new(self.dhcp_options.values().map(|it| (TaggedResource::DhcpOptions(it.id), &it.tags))),
+            Box::new(self.flow_logs.values().map(|it| (TaggedResource::FlowLog(it.id), &it.wanted.tags))),
         ];
         all.into_iter().flatten()
     }
@@ -225,6 +230,7 @@ impl Region {
             TaggedResource::DhcpOptions(id) => {
                 self.dhcp_options.get_mut(&id).map(|resource| &mut resource.tags)
             }
+            TaggedResource::FlowLog(id) => self.flow_logs.get_mut(&id).map(|log| &mut log.wanted.tags),
         }
     }
 }
@@ -248,6 +254,7 @@ impl TaggedResource {
             TaggedResource::NetworkAcl(id) => Fault::NetworkAclNotFound(id),
             TaggedResource::VpcPeeringConnection(id) => Fault::VpcPeeringConnectionNotFound(id),
             TaggedResource::DhcpOptions(id) => Fault::DhcpOptionsNotFound(id),
+            TaggedResource::FlowLog(id) => Fault::FlowLogNotFound(id),
         }
     }
 }
@@ -257,7 +264,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 16] = [
+        let parse: [fn(&str) -> Option<Self>; 17] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -274,6 +281,7 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::NetworkAcl),
             |text| text.parse().ok().map(TaggedResource::VpcPeeringConnection),
             |text| text.parse().ok().map(TaggedResource::DhcpOptions),
+            |text| text.parse().ok().map(TaggedResource::FlowLog),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -298,6 +306,7 @@ impl fmt::Display for TaggedResource {
             TaggedResource::NetworkAcl(id) => id.fmt(f),
             TaggedResource::VpcPeeringConnection(id) => id.fmt(f),
             TaggedResource::DhcpOptions(id) => id.fmt(f),
+            TaggedResource::FlowLog(id) => id.fmt(f),
         }
     }
 }
@@ -306,7 +315,9 @@ impl fmt::Display for TaggedResource {
 mod tests {
     use super::*;
     use crate::fixture::{Network, tags};
-    use crate::{AddressFamily, Change, DhcpConfiguration};
+    use crate::{
+        AddressFamily, Change, DhcpConfiguration, FlowLogResource, LogFormat, NewFlowLog, TrafficType,
+    };
 
     fn full() -> Network {
         let mut network = Network::new();
@@ -331,6 +342,17 @@ mod tests {
         let configuration = DhcpConfiguration::default();
         network.apply(Change::CreateDhcpOptions { configuration, tags: tags("dopt") });
         network.apply(Change::ImportKeyPair { name, public_key, fingerprint, time: 0, tags: tags("key") });
+        network.apply(Change::CreateFlowLog(NewFlowLog {
+            resource: FlowLogResource::Vpc(network.vpc),
+            traffic: TrafficType::All,
+            interval: 600,
+            format: LogFormat::default(),
+            destination: "arn:aws:s3:::flows".parse().unwrap(),
+            hive_compatible: false,
+            per_hour: false,
+            time: 0,
+            tags: tags("fl"),
+        }));
         network
     }
 
@@ -339,7 +361,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 16);
+        assert_eq!(kinds.len(), 17);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

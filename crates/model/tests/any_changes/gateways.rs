@@ -1,19 +1,21 @@
-//! What is asked of a region's NAT gateways, network ACLs, peering connections, default VPC and DHCP option sets, and of
-//! rules that are there.
+//! What is asked of a region's NAT gateways, network ACLs, peering connections, default VPC and DHCP option sets, its flow
+//! logs, and of rules that are there.
 
 use std::net::Ipv4Addr;
 
 use model::{
-    AclEntry, AllocationId, Change, Connectivity, DhcpConfiguration, Direction, NameServer, NatGateway,
-    NatGatewayState, NewNatGateway, Peer, Permission, Protocol, Region, SecondaryAddresses, Tags,
+    AclEntry, AllocationId, Change, Connectivity, DhcpConfiguration, Direction, FlowLogResource, LogFormat,
+    NameServer, NatGateway, NatGatewayState, NewFlowLog, NewNatGateway, Peer, Permission, Protocol, Region,
+    SecondaryAddresses, Tags, TrafficType,
 };
 
-use crate::steps::{ALLOCATION, SUBNET, Step, VPC, id, net, one};
+use crate::steps::{ALLOCATION, INTERFACE, SUBNET, Step, VPC, id, net, one};
 
 pub(crate) const NAT: &str = "nat-00000000";
 pub(crate) const PEERING: &str = "pcx-00000000";
 const DHCP_OPTIONS: &str = "dopt-00000000";
 const ACL: &str = "acl-00000000";
+const FLOW_LOG: &str = "fl-00000000";
 
 /// A public and a private NAT gateway, both available, for the other steps to find something.
 pub(crate) const FIRST: [Step; 7] = [
@@ -32,6 +34,7 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
         179..=186 => acl(region, step),
         195..=197 => dhcp(region, step),
         198 => modify_rule(region, step),
+        199..=201 => flow_log(region, step),
         _ => peering(region, step),
     }
 }
@@ -73,6 +76,27 @@ fn dhcp(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
         },
         _ => Change::DeleteDhcpOptions { options },
     }
+}
+
+fn flow_log(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
+    if kind == 201 {
+        return Change::DeleteFlowLog { flow_log: one(region.flow_logs(), a, FLOW_LOG) };
+    }
+    Change::CreateFlowLog(NewFlowLog {
+        resource: match b % 3 {
+            0 => FlowLogResource::Vpc(one(region.vpcs(), a, VPC)),
+            1 => FlowLogResource::Subnet(one(region.subnets(), a, SUBNET)),
+            _ => FlowLogResource::Interface(one(region.interfaces(), a, INTERFACE)),
+        },
+        traffic: [TrafficType::Accept, TrafficType::Reject, TrafficType::All][usize::from(c % 3)],
+        interval: 60,
+        format: LogFormat::default(),
+        destination: id(["arn:aws:s3:::flows", "arn:aws:s3:::others/a/"][usize::from(d & 1)]),
+        hive_compatible: false,
+        per_hour: false,
+        time: 0,
+        tags: Tags::new(),
+    })
 }
 
 fn nat(region: &Region, (kind, [a, b, c, d]): Step) -> Change {

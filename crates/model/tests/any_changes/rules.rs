@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use model::{
     AddressFamily, Connectivity, Destination, InstanceState, InterfaceKind, NatGatewayAddressStatus,
-    NatGatewayState, NetworkLimits, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget, Rule,
-    SecurityGroup, SecurityGroupId, Vpc,
+    NatGatewayState, NetworkLimits, NewFlowLog, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget,
+    Rule, SecurityGroup, SecurityGroupId, Vpc,
 };
 use proptest::prelude::*;
 
@@ -25,6 +25,7 @@ pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
     network_acls_hold_together(region)?;
     peerings_hold_together(region)?;
     dhcp_options_hold_together(region)?;
+    flow_logs_differ(region)?;
     quotas_hold(region)
 }
 
@@ -64,6 +65,18 @@ fn dhcp_options_hold_together(region: &Region) -> Result<(), TestCaseError> {
     for vpc in region.vpcs().values() {
         prop_assert!(vpc.dhcp_options.is_none_or(|options| sets.contains_key(&options)));
         prop_assert_eq!(vpc.dhcp_options.is_some(), region.dhcp_configuration_of(vpc.id).is_some());
+    }
+    Ok(())
+}
+
+fn flow_logs_differ(region: &Region) -> Result<(), TestCaseError> {
+    let logs: Vec<_> = region.flow_logs().values().map(|log| &log.wanted).collect();
+    for log in &logs {
+        let siblings: Vec<_> = logs.iter().filter(|other| other.resource == log.resource).collect();
+        prop_assert!(siblings.len() <= 2);
+        let same =
+            |other: &&&&NewFlowLog| other.traffic == log.traffic && other.destination == log.destination;
+        prop_assert_eq!(siblings.iter().filter(same).count(), 1);
     }
     Ok(())
 }

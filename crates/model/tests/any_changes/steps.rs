@@ -20,7 +20,7 @@ pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     (
-        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..199u8],
+        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..202u8],
         any::<[u8; 4]>(),
     )
 }
@@ -424,7 +424,7 @@ const EIGW: &str = "eigw-00000000";
 const PREFIX_LIST: &str = "pl-00000000";
 const TABLE: &str = "rtb-00000000";
 const GROUP: &str = "sg-00000000";
-const INTERFACE: &str = "eni-00000000";
+pub(crate) const INTERFACE: &str = "eni-00000000";
 const INSTANCE: &str = "i-00000000";
 pub(crate) const ALLOCATION: &str = "eipalloc-00000000";
 

@@ -5,8 +5,8 @@ use std::collections::btree_map;
 use std::fmt::{self, Display};
 
 use model::{
-    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, ImageId,
-    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
+    ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
@@ -22,7 +22,7 @@ pub(super) type Unused = RefCell<Vec<(String, String)>>;
 
 /// EC2's code for a malformed id of each kind, where "Error codes for the Amazon EC2 API" has one; else the code
 /// for an id that does not exist.
-const MALFORMED: [(&str, &str); 24] = [
+const MALFORMED: [(&str, &str); 25] = [
     (VpcId::PREFIX, "InvalidVpcID.Malformed"),
     (SubnetId::PREFIX, "InvalidSubnetID.Malformed"),
     (RouteTableId::PREFIX, "InvalidRouteTableId.Malformed"),
@@ -47,6 +47,7 @@ const MALFORMED: [(&str, &str); 24] = [
     (PrefixListId::PREFIX, "InvalidPrefixListId.Malformed"),
     (EgressOnlyInternetGatewayId::PREFIX, "InvalidEgressOnlyInternetGatewayId.Malformed"),
     (SubnetCidrAssociationId::PREFIX, "InvalidSubnetCidrBlockAssociationID.NotFound"),
+    (FlowLogId::PREFIX, "InvalidFlowLogId.Malformed"),
 ];
 
 /// A name among the parameters, and what is there.
