@@ -3,6 +3,7 @@
 //! Nothing is made on the machine here, so a template that is refused half-way leaves only a `Region` to throw away.
 
 mod dhcp_options;
+mod flow_log;
 mod instance;
 mod ipv6;
 mod key_pair;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use model::{
     AllocationId, AssociationId, AttachmentId, Destination, DhcpOptionsId, EgressOnlyInternetGatewayId,
-    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    FlowLogId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, Region, RouteTableAssociationId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
@@ -98,6 +98,8 @@ pub enum PhysicalId {
         /// Its name.
         name: String,
     },
+    /// `AWS::EC2::FlowLog`
+    FlowLog(FlowLogId),
 }
 
 impl PhysicalId {
@@ -131,6 +133,7 @@ impl PhysicalId {
             Self::DhcpOptionsAssociation { options: Some(options), vpc } => format!("{options}|{vpc}"),
             Self::DhcpOptionsAssociation { options: None, vpc } => format!("default|{vpc}"),
             Self::KeyPair { name, .. } => name.clone(),
+            Self::FlowLog(id) => id.to_string(),
         }
     }
 

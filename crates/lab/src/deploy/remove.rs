@@ -91,6 +91,7 @@ impl Remover<'_> {
                 Change::AssociateDhcpOptions { options: None, vpc: *vpc }
             }
             PhysicalId::KeyPair { id, .. } => Change::DeleteKeyPair { key_pair: *id },
+            PhysicalId::FlowLog(flow_log) => Change::DeleteFlowLog { flow_log: *flow_log },
         };
         self.apply(change)
     }

@@ -88,6 +88,7 @@ impl Maker<'_> {
             ResourceType::NetworkInterfaceAttachment => self.interface_attachment(&properties),
             ResourceType::SecurityGroupEgress => self.security_group_rule(&properties, Direction::Egress),
             ResourceType::SecurityGroupIngress => self.security_group_rule(&properties, Direction::Ingress),
+            ResourceType::FlowLog => self.flow_log(&properties),
         }
     }
 

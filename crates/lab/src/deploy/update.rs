@@ -88,6 +88,7 @@ fn updatable(kind: ResourceType) -> &'static [&'static str] {
         ResourceType::VpcDhcpOptionsAssociation => &["DhcpOptionsId"],
         ResourceType::DhcpOptions
         | ResourceType::EgressOnlyInternetGateway
+        | ResourceType::FlowLog
         | ResourceType::InternetGateway
         | ResourceType::KeyPair
         | ResourceType::NetworkAcl
@@ -271,6 +272,7 @@ fn tagged(physical: &PhysicalId) -> Option<TaggedResource> {
         PhysicalId::Address { allocation, .. } => TaggedResource::Address(*allocation),
         PhysicalId::DhcpOptions(id) => TaggedResource::DhcpOptions(*id),
         PhysicalId::EgressOnlyInternetGateway(id) => TaggedResource::EgressOnlyInternetGateway(*id),
+        PhysicalId::FlowLog(id) => TaggedResource::FlowLog(*id),
         PhysicalId::Instance(id) => TaggedResource::Instance(*id),
         PhysicalId::Interface(id) => TaggedResource::Interface(*id),
         PhysicalId::InternetGateway(id) => TaggedResource::InternetGateway(*id),

@@ -59,11 +59,13 @@ pub enum ResourceType {
     SecurityGroupEgress,
     /// `AWS::EC2::SecurityGroupIngress`
     SecurityGroupIngress,
+    /// `AWS::EC2::FlowLog`
+    FlowLog,
 }
 
 impl ResourceType {
     /// All of them.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Eip,
         Self::EipAssociation,
         Self::Instance,
@@ -92,6 +94,7 @@ impl ResourceType {
         Self::NetworkInterfaceAttachment,
         Self::SecurityGroupEgress,
         Self::SecurityGroupIngress,
+        Self::FlowLog,
     ];
 
     /// The type called so in templates.
@@ -135,6 +138,7 @@ impl ResourceType {
             Self::NetworkInterfaceAttachment => "AWS::EC2::NetworkInterfaceAttachment",
             Self::SecurityGroupEgress => "AWS::EC2::SecurityGroupEgress",
             Self::SecurityGroupIngress => "AWS::EC2::SecurityGroupIngress",
+            Self::FlowLog => "AWS::EC2::FlowLog",
         }
     }
 
@@ -272,6 +276,17 @@ impl ResourceType {
                 "SourceSecurityGroupId",
                 "Description",
             ],
+            Self::FlowLog => &[
+                "ResourceId",
+                "ResourceType",
+                "TrafficType",
+                "LogDestinationType",
+                "LogDestination",
+                "LogFormat",
+                "MaxAggregationInterval",
+                "DestinationOptions",
+                "Tags",
+            ],
         }
     }
 
@@ -315,7 +330,7 @@ impl ResourceType {
                 "VpcId",
             ],
             Self::NetworkInterfaceAttachment => &["AttachmentId"],
-            Self::SecurityGroupEgress | Self::SecurityGroupIngress => &["Id"],
+            Self::SecurityGroupEgress | Self::SecurityGroupIngress | Self::FlowLog => &["Id"],
         }
     }
 }
