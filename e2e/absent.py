@@ -31,6 +31,10 @@ ABSENT = {
         Placement.Affinity Placement.GroupId Placement.HostId Placement.HostResourceGroupArn
         Placement.PartitionNumber Placement.SpreadDomain
     """,
+    "Flow logs go to buckets, and tell of no tags": """
+        FlowLog.DeliverCrossAccountRole FlowLog.DeliverLogsPermissionArn FlowLog.LogGroupName
+        FlowLog.TagFieldSpecifications
+    """,
     "EC2-Classic is no more": """
         UserIdGroupPair.GroupName
         VpcPeeringConnectionOptionsDescription.AllowEgressFromLocalClassicLinkToRemoteVpc
@@ -53,6 +57,7 @@ ABSENT = {
         ManagedPrefixList.StateMessage NatGatewayAddress.FailureMessage RouteTableAssociationState.StatusMessage
         SubnetCidrBlockState.StatusMessage VpcCidrBlockState.StatusMessage
         RevokeSecurityGroupEgressResult.UnknownIpPermissions RevokeSecurityGroupIngressResult.UnknownIpPermissions
+        FlowLog.DeliverLogsErrorMessage
     """,
     "The client knows its token": """
         CreateEgressOnlyInternetGatewayResult.ClientToken CreateNetworkInterfaceResult.ClientToken

@@ -45,6 +45,7 @@ def go(url):
     addresses(tour, vpc)
     rules(tour, vpc)
     gateways(tour, vpc)
+    logs(tour, vpc)
     lists(tour, vpc)
     neighbours(tour, vpc)
     places(tour)
@@ -303,6 +304,23 @@ def gateways(tour, vpc):
     tour.ReplaceRoute(**six, GatewayId=vpc.gateway)
     tour.DeleteRoute(**six)
     tour.DeleteEgressOnlyInternetGateway(EgressOnlyInternetGatewayId=egress)
+
+
+def logs(tour, vpc):
+    made = tour.CreateFlowLogs(
+        ClientToken="tour",
+        ResourceType="VPC",
+        ResourceIds=[vpc.id, "vpc-00000000"],
+        TrafficType="ALL",
+        LogDestinationType="s3",
+        LogDestination="arn:aws:s3:::flows/tour/",
+        LogFormat="${version} ${pkt-srcaddr}",
+        MaxAggregationInterval=60,
+        DestinationOptions={"FileFormat": "plain-text", "HiveCompatiblePartitions": True, "PerHourPartition": True},
+        TagSpecifications=tags("vpc-flow-log"),
+    )
+    tour.DescribeFlowLogs(FlowLogIds=made["FlowLogIds"])
+    tour.DeleteFlowLogs(FlowLogIds=[*made["FlowLogIds"], "fl-00000000"])
 
 
 def lists(tour, vpc):

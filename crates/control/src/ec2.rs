@@ -6,6 +6,7 @@ mod action;
 mod caller;
 mod console;
 mod credentials;
+mod delivery;
 mod error;
 mod filter;
 mod http;
@@ -30,6 +31,7 @@ use serde::de::DeserializeOwned;
 
 pub use console::{Console, Consoles};
 pub use credentials::{Credentials, CredentialsError, Problem};
+pub use delivery::Deliveries;
 pub(crate) use error::Error;
 pub use http::{HttpRequest, HttpResponse};
 pub use server::{ServeError, Server, serve};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Who knows what instances have written on their consoles; without, none has written anything.
     pub consoles: Option<Arc<dyn Consoles>>,
+    /// Who knows whether flow logs are written; without, all are.
+    pub deliveries: Option<Arc<dyn Deliveries>>,
 }
 
 /// A machine image.

@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use engine::{Counters, DropReason, Engine, PortId, Tables, Time};
+use engine::{Counters, DropReason, Engine, FlowRecords, PortId, Tables, Time};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
 use thiserror::Error;
@@ -63,6 +63,7 @@ pub struct Counted {
 enum Command {
     Load(Arc<Tables>),
     Counters(SyncSender<Counted>),
+    FlowRecords(SyncSender<FlowRecords>),
     Expire(SyncSender<()>),
     Stop,
 }
@@ -104,6 +105,16 @@ impl Fabric {
         let (answer, counters) = mpsc::sync_channel(1);
         self.tell(Command::Counters(answer))?;
         counters.recv().map_err(|_| FabricError::Stopped)
+    }
+
+    /// What was counted for flow logs since this was asked last.
+    ///
+    /// # Errors
+    /// [`FabricError::Stopped`].
+    pub fn take_flow_records(&self) -> Result<FlowRecords, FabricError> {
+        let (answer, records) = mpsc::sync_channel(1);
+        self.tell(Command::FlowRecords(answer))?;
+        records.recv().map_err(|_| FabricError::Stopped)
     }
 
     /// Lets go of what has been idle too long by the clock, now; packets that come later find it gone.
@@ -157,6 +168,10 @@ impl Loop {
                 self.expire(now);
             }
             self.ask_gateway();
+            if self.engine.keeps_flow_logs() {
+                let date = SystemTime::now().duration_since(UNIX_EPOCH);
+                self.engine.set_date(date.unwrap_or_default().as_secs());
+            }
             if let Err(error) = self.forward(now) {
                 tracing::warn!(%error, "cannot receive from the fabric's ports");
             }
@@ -190,6 +205,9 @@ impl Loop {
                     let overload = self.sockets.split().0.kernel_drops().unwrap_or_default();
                     // The asker may have gone.
                     let _ = answer.send(Counted { engine: self.engine.counters(), overload });
+                }
+                Command::FlowRecords(answer) => {
+                    let _ = answer.send(self.engine.take_flow_records());
                 }
                 Command::Expire(answer) => {
                     self.expire(self.clock.now());

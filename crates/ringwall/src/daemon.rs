@@ -5,6 +5,7 @@ mod ages;
 mod clock;
 mod cloud;
 mod control;
+mod flow_logs;
 mod gateways;
 mod report;
 mod rounds;
@@ -42,6 +43,7 @@ use crate::{Failure, Outcome};
 
 use agent::{Agent, AgentError};
 use cloud::Cloud;
+use flow_logs::FlowLogs;
 use servers::Servers;
 
 /// How long a daemon that failed waits for somebody to hear why.
@@ -235,6 +237,7 @@ fn rise(
         servers: Servers::default(),
         terminated: Default::default(),
         due: Default::default(),
+        flow_logs: FlowLogs::default(),
         way_out: uplink.map(uplink::Way::new),
     };
     progress(format!("cloud: {} resources in {key}", cloud.deployment.physical.len()));
@@ -365,6 +368,7 @@ fn settings(cloud: &Arc<Cloud>, credentials: Option<Credentials>) -> Settings {
         home: lab.region.clone(),
         credentials,
         consoles: Some(Arc::<Cloud>::clone(cloud)),
+        deliveries: Some(Arc::<Cloud>::clone(cloud)),
     }
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod default_vpc;
 mod dhcp_options;
 mod egress_only_internet_gateway;
+mod flow_log;
 mod image;
 mod instance;
 mod instance_attribute;
@@ -68,6 +69,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateDefaultVpc", act::<default_vpc::CreateDefaultVpc>),
     ("CreateDhcpOptions", act::<dhcp_options::CreateDhcpOptions>),
     ("CreateEgressOnlyInternetGateway", act::<egress_only_internet_gateway::CreateEgressOnlyInternetGateway>),
+    ("CreateFlowLogs", act::<flow_log::CreateFlowLogs>),
     ("CreateInternetGateway", act::<internet_gateway::CreateInternetGateway>),
     ("CreateManagedPrefixList", act::<prefix_list::CreateManagedPrefixList>),
     ("CreateNatGateway", act::<nat_gateway::CreateNatGateway>),
@@ -83,6 +85,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateVpcPeeringConnection", act::<vpc_peering_connection::CreateVpcPeeringConnection>),
     ("DeleteDhcpOptions", act::<dhcp_options::DeleteDhcpOptions>),
     ("DeleteEgressOnlyInternetGateway", act::<egress_only_internet_gateway::DeleteEgressOnlyInternetGateway>),
+    ("DeleteFlowLogs", act::<flow_log::DeleteFlowLogs>),
     ("DeleteInternetGateway", act::<internet_gateway::DeleteInternetGateway>),
     ("DeleteKeyPair", act::<key_pair::DeleteKeyPair>),
     ("DeleteManagedPrefixList", act::<prefix_list::DeleteManagedPrefixList>),
@@ -105,6 +108,7 @@ const ACTIONS: &[(&str, Handler)] = &[
         "DescribeEgressOnlyInternetGateways",
         describe::<egress_only_internet_gateway::DescribeEgressOnlyInternetGateways>,
     ),
+    ("DescribeFlowLogs", describe::<flow_log::DescribeFlowLogs>),
     ("DescribeImages", describe::<image::DescribeImages>),
     ("DescribeInstanceAttribute", act::<instance_attribute::DescribeInstanceAttribute>),
     ("DescribeInstanceStatus", describe::<instance::DescribeInstanceStatus>),

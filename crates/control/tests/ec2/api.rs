@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use control::ec2::{Api, Console, Consoles, Credentials, HttpRequest, Image, Settings};
+use control::ec2::{Api, Console, Consoles, Credentials, Deliveries, HttpRequest, Image, Settings};
 use control::store::{Options, Store};
-use model::{AccountId, InstanceId, Region, RegionKey, RegionName};
+use model::{AccountId, FlowLogId, InstanceId, Region, RegionKey, RegionName};
 
 /// An endpoint with the image ami-00000000000000001, the public addresses 203.0.113.1 to 203.0.113.6, and four IPv6
 /// CIDR blocks.
@@ -27,6 +27,18 @@ impl Consoles for Machines {
         let written = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let last = Console { output: output[end..].to_vec(), written };
         Ok(text.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']).then_some(last))
+    }
+}
+
+/// A disk without room for flow logs that have tags.
+struct Disk(Arc<Store>);
+
+impl Deliveries for Disk {
+    fn trouble(&self, log: FlowLogId) -> Option<String> {
+        let mut regions = self.0.regions().into_iter().map(|key| self.0.region(&key));
+        let tagged =
+            |region: Arc<Region>| region.flow_logs().get(&log).is_some_and(|log| !log.wanted.tags.is_empty());
+        regions.any(tagged).then(|| "the disk is full".to_owned())
     }
 }
 
@@ -64,6 +76,7 @@ impl Endpoint {
             },
             credentials,
             consoles: Some(Arc::new(Machines)),
+            deliveries: Some(Arc::new(Disk(Arc::clone(&store)))),
         };
         Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
     }

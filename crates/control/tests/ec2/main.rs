@@ -6,6 +6,7 @@ mod any_request;
 mod api;
 mod dhcp_options;
 mod dns;
+mod flow_logs;
 mod instance;
 mod ipv6;
 mod nat_gateway;

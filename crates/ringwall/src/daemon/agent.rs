@@ -26,6 +26,7 @@ use wire::Mac;
 
 use super::ages::Ages;
 use super::cloud::Cloud;
+use super::flow_logs::FlowLogs;
 use super::random;
 use super::servers::Servers;
 use super::uplink::{self, Way};
@@ -135,6 +136,7 @@ pub(super) struct Agent {
     pub(super) terminated: Ages<(RegionKey, InstanceId)>,
     /// When what time brings to a region's resources comes.
     pub(super) due: Ages<(RegionKey, TaggedResource, u64)>,
+    pub(super) flow_logs: FlowLogs,
     /// The way out, where it does not lead to a lab's internet.
     pub(super) way_out: Option<Way>,
 }
@@ -161,9 +163,11 @@ impl Agent {
                 }
                 trouble = found;
             }
-            let next = [self.terminated.next(&cloud.clock), self.due.next(&cloud.clock)];
+            let clock = &cloud.clock;
+            let next = [self.terminated.next(clock), self.due.next(clock), self.flow_logs.next(clock)];
             let limit = next.into_iter().flatten().fold(limit, Duration::min);
             if !self.wait(limit) {
+                self.end_flow_logs();
                 return;
             }
         }
@@ -206,8 +210,28 @@ impl Agent {
                 machines.note(&called(instance), self.look_after(region, instance));
             }
         }
+        self.keep_flow_logs(&regions);
         self.cloud.set_machines(machines.clone());
         Ok(machines)
+    }
+
+    /// Writes the flow logs whose windows are over.
+    fn keep_flow_logs(&mut self, regions: &[Arc<Region>]) {
+        if self.flow_logs.is_idle() && regions.iter().all(|region| region.flow_logs().is_empty()) {
+            return;
+        }
+        let cloud = &self.cloud;
+        let take = || cloud.take_flow_records();
+        let when = (cloud.clock.now(), seconds());
+        let done = self.flow_logs.round(regions, &cloud.now().tables, when, &cloud.dir.path, take);
+        done.into_iter().for_each(|(log, delivered)| cloud.note_delivery(log, delivered));
+    }
+
+    /// Writes all flow logs, as far as they are.
+    fn end_flow_logs(&mut self) {
+        let cloud = &self.cloud;
+        let done = self.flow_logs.end(seconds(), &cloud.dir.path, &cloud.take_flow_records());
+        done.into_iter().for_each(|(log, delivered)| cloud.note_delivery(log, delivered));
     }
 
     /// Brings the network about; gives the number of each link in the fabric's namespace.

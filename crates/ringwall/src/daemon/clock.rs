@@ -18,7 +18,7 @@ pub(super) enum ClockError {
     TooFar(#[from] TooFar),
     #[error("the clock has changed, and {0}")]
     Fabric(#[from] FabricError),
-    #[error("the clock has changed, but the agent is busy and has not looked at it yet")]
+    #[error("the agent is busy, and has not looked at the clock yet")]
     Busy,
 }
 
@@ -26,7 +26,15 @@ pub(super) enum ClockError {
 pub(super) fn change(cloud: &Cloud, change: ClockChange) -> Result<ClockStatus, ClockError> {
     match change {
         ClockChange::None => return Ok(status(cloud)),
-        ClockChange::Advance(by) => cloud.clock.advance(by)?,
+        ClockChange::Advance(by) => {
+            // A flow log that was asked for a moment ago is to have begun before that.
+            if cloud.regions().iter().any(|region| !region.flow_logs().is_empty())
+                && !cloud.rounds.await_one(ROUND)
+            {
+                return Err(ClockError::Busy);
+            }
+            cloud.clock.advance(by)?;
+        }
         ClockChange::Rate(rate) => cloud.clock.set_rate(rate),
     }
     cloud.expire()?;

@@ -1,23 +1,25 @@
 //! What a daemon's threads share: the store, the lab's declarations, the fabric, and what the cloud looks like now.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use control::ec2::{Console, Consoles};
+use control::ec2::{Console, Consoles, Deliveries};
 use control::store::Store;
-use engine::Tables;
+use engine::{FlowRecords, Tables};
 use host::clock::{Clock, Rate};
 use host::cloud::Names;
 use host::fabric::{Counted, Fabric, FabricError};
 use host::machine;
 use lab::deploy::Deployment;
 use lab::file::Lab;
-use model::{InstanceId, Region};
+use model::{FlowLogId, InstanceId, Region};
 use services::{Caller, Directory};
 
 use super::agent::{Machines, Now};
+use super::flow_logs::DeliveryError;
 use super::rounds::Rounds;
 use crate::labs::LabDir;
 
@@ -42,6 +44,8 @@ pub(super) struct Cloud {
     pub(super) signed: bool,
     now: RwLock<Now>,
     machines: RwLock<Machines>,
+    /// The flow logs whose last files could not be written, and why.
+    undelivered: RwLock<BTreeMap<FlowLogId, String>>,
     stopping: AtomicBool,
 }
 
@@ -70,6 +74,7 @@ impl Cloud {
             signed,
             now: RwLock::new(Now { regions: Vec::new(), tables, ports: Default::default() }),
             machines: RwLock::default(),
+            undelivered: RwLock::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -120,6 +125,29 @@ impl Cloud {
         fabric.as_ref().and_then(|fabric| fabric.counters().ok()).unwrap_or_default()
     }
 
+    /// What the fabric has counted for flow logs since this was asked last.
+    pub(super) fn take_flow_records(&self) -> FlowRecords {
+        let fabric = self.fabric.read().unwrap_or_else(PoisonError::into_inner);
+        fabric.as_ref().and_then(|fabric| fabric.take_flow_records().ok()).unwrap_or_default()
+    }
+
+    /// Notes what became of a flow log's files. Trouble is told when it begins, and when it ends.
+    pub(super) fn note_delivery(&self, log: FlowLogId, delivered: Result<(), DeliveryError>) {
+        let mut undelivered = self.undelivered.write().unwrap_or_else(PoisonError::into_inner);
+        match delivered {
+            Ok(()) => {
+                if undelivered.remove(&log).is_some() {
+                    tracing::info!(%log, "the flow log is written again");
+                }
+            }
+            Err(error) => {
+                if undelivered.insert(log, error.to_string()).is_none() {
+                    tracing::error!(%log, %error, "the flow log cannot be written");
+                }
+            }
+        }
+    }
+
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
@@ -140,6 +168,12 @@ impl Directory for Cloud {
 
     fn regions(&self) -> Vec<Arc<Region>> {
         self.now().regions
+    }
+}
+
+impl Deliveries for Cloud {
+    fn trouble(&self, log: FlowLogId) -> Option<String> {
+        self.undelivered.read().unwrap_or_else(PoisonError::into_inner).get(&log).cloned()
     }
 }
 
