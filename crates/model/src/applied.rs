@@ -2,14 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
     InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
-    VpcPeeringConnectionId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId,
+    VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::InstanceState;
 
@@ -80,4 +81,8 @@ pub enum Applied {
     DhcpOptions(DhcpOptionsId),
     /// A flow log.
     FlowLog(FlowLogId),
+    /// A reservation of a subnet's addresses.
+    SubnetCidrReservation(SubnetCidrReservationId),
+    /// Prefixes of an interface, in the order they were given.
+    Prefixes(Vec<IpNet>),
 }

@@ -239,6 +239,24 @@ impl Region {
             }
             Change::CreateFlowLog(wanted) => Applied::FlowLog(self.create_flow_log(wanted)?),
             Change::DeleteFlowLog { flow_log } => done(self.delete_flow_log(flow_log)?),
+            Change::CreateSubnetCidrReservation { subnet, cidr, reservation_type, description, tags } => {
+                Applied::SubnetCidrReservation(self.create_subnet_cidr_reservation(
+                    subnet,
+                    cidr,
+                    reservation_type,
+                    description,
+                    tags,
+                )?)
+            }
+            Change::DeleteSubnetCidrReservation { reservation } => {
+                done(self.delete_subnet_cidr_reservation(reservation)?)
+            }
+            Change::AssignPrefixes { interface, prefixes } => {
+                Applied::Prefixes(self.assign_prefixes(interface, &prefixes)?)
+            }
+            Change::UnassignPrefixes { interface, prefixes } => {
+                done(self.unassign_prefixes(interface, &prefixes)?)
+            }
         };
         self.generation += 1;
         Ok(applied)

@@ -12,17 +12,18 @@ use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
     InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 use crate::instance::{InstanceAttribute, InstanceState, Launch};
-use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, SecondaryAddresses};
+use crate::interface::{InterfaceAttribute, Ipv6Addresses, NewInterface, NewPrefixes, SecondaryAddresses};
 use crate::nat_gateway::{NatGatewayState, NewNatGateway};
 use crate::network_acl::AclEntry;
 use crate::prefix_list::{AddressFamily, PrefixListEntry};
 use crate::quota::Quotas;
 use crate::route_table::{Destination, RouteVia};
 use crate::rule::{Direction, Permission};
-use crate::subnet::SubnetIpv6Attribute;
+use crate::subnet::{ReservationType, SubnetIpv6Attribute};
 use crate::tag::{TaggedResource, Tags};
 use crate::vpc::VpcAttribute;
 
@@ -712,5 +713,37 @@ pub enum Change {
     DeleteFlowLog {
         /// The flow log.
         flow_log: FlowLogId,
+    },
+    /// Reserves addresses of a subnet. Gives `Applied::SubnetCidrReservation`.
+    CreateSubnetCidrReservation {
+        /// The subnet.
+        subnet: SubnetId,
+        /// Of the subnet's CIDR block; host bits are cleared.
+        cidr: IpNet,
+        /// What it is for.
+        reservation_type: ReservationType,
+        /// In words.
+        description: String,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Takes away a reservation. Who has addresses of it keeps them.
+    DeleteSubnetCidrReservation {
+        /// The reservation.
+        reservation: SubnetCidrReservationId,
+    },
+    /// Gives an interface prefixes: EC2's AssignPrivateIpAddresses and AssignIpv6Addresses. Gives `Applied::Prefixes`.
+    AssignPrefixes {
+        /// The interface.
+        interface: InterfaceId,
+        /// How many, or which.
+        prefixes: NewPrefixes,
+    },
+    /// Takes prefixes from an interface: EC2's UnassignPrivateIpAddresses and UnassignIpv6Addresses.
+    UnassignPrefixes {
+        /// The interface.
+        interface: InterfaceId,
+        /// Which.
+        prefixes: Vec<IpNet>,
     },
 }

@@ -9,7 +9,8 @@ use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
     InstanceId, InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
     PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId, VpcPeeringConnectionId,
+    SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId, VpcId,
+    VpcPeeringConnectionId,
 };
 use crate::peering::PeeringStatus;
 use crate::quota::Quota;
@@ -397,6 +398,18 @@ pub enum Fault {
     /// `FlowLogsLimitExceeded`
     #[error("The maximum number of flow logs for this resource has been reached.")]
     FlowLogsLimitExceeded,
+    /// `InvalidSubnetCidrReservationID.NotFound`
+    #[error("The subnet CIDR reservation ID '{0}' does not exist")]
+    SubnetCidrReservationNotFound(SubnetCidrReservationId),
+    /// `InsufficientCidrBlocks`
+    #[error("The specified subnet does not have enough free cidr blocks to satisfy the request.")]
+    InsufficientCidrBlocks(SubnetId),
+    /// `InvalidIPAddress.InUse`: somebody has an address of the prefix.
+    #[error("Prefix {0} is in use.")]
+    PrefixInUse(IpNet),
+    /// `InvalidParameterCombination`: interfaces of a machine of this type have no prefixes.
+    #[error("Prefix delegation is not supported for the instance type '{0}'.")]
+    PrefixesNotSupported(String),
 }
 
 /// What still needs a resource that was to go.

@@ -107,6 +107,8 @@ ids! {
     EgressOnlyInternetGatewayId = "eigw";
     /// Id of the association of an IPv6 CIDR block with a subnet.
     SubnetCidrAssociationId = "subnet-cidr-assoc";
+    /// Id of a reservation of a subnet's addresses.
+    SubnetCidrReservationId = "scr";
     /// Id of a DHCP option set.
     DhcpOptionsId = "dopt";
     /// Id of a NAT gateway.

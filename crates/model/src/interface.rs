@@ -3,6 +3,7 @@
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
@@ -15,15 +16,18 @@ use crate::tag::Tags;
 mod attachment;
 mod attribute;
 mod connection_tracking;
+mod instance_type;
 mod ipv6_address;
+mod prefix;
 mod private_address;
 mod public_address;
 mod request;
 
 pub use attribute::InterfaceAttribute;
 pub use connection_tracking::ConnectionTracking;
-pub(crate) use ipv6_address::check_type;
-pub use ipv6_address::knows_ipv6;
+pub use instance_type::knows_ipv6;
+pub use prefix::NewPrefixes;
+pub(crate) use prefix::prefix_length;
 pub(crate) use private_address::once_each;
 pub(crate) use request::PlannedInterface;
 pub use request::{Ipv6Addresses, NewInterface, SecondaryAddresses};
@@ -46,6 +50,9 @@ pub struct NetworkInterface {
     /// Its IPv6 addresses, oldest first.
     #[serde(default)]
     pub ipv6_addresses: Vec<Ipv6Addr>,
+    /// The blocks of addresses that are its own as a whole: /28 of IPv4 and /80 of IPv6, oldest first.
+    #[serde(default)]
+    pub prefixes: Vec<IpNet>,
     /// Its security groups in the order they were given; at least one, but none if it is a NAT gateway's.
     pub groups: Vec<SecurityGroupId>,
     /// Whether it is confined to its own addresses: as source of what it sends, as destination of what it receives.
@@ -117,14 +124,11 @@ pub(crate) fn host_name(address: Ipv4Addr) -> String {
 }
 
 impl Region {
-    /// The interface that has a private IPv4 address, or an IPv6 address, in a VPC.
+    /// The interface that has a private IPv4 address, or an IPv6 address, in a VPC: as one of its own, or by a prefix.
     pub fn interface_by_address(&self, vpc: VpcId, address: impl Into<IpAddr>) -> Option<&NetworkInterface> {
         let address = address.into();
         let mut inside = self.interfaces.values().filter(|interface| interface.vpc == vpc);
-        inside.find(|interface| match address {
-            IpAddr::V4(address) => interface.addresses().any(|own| own == address),
-            IpAddr::V6(address) => interface.ipv6_addresses.contains(&address),
-        })
+        inside.find(|interface| interface.owns(address))
     }
 
     pub(crate) fn interface(&self, id: InterfaceId) -> Result<&NetworkInterface, Fault> {

@@ -54,8 +54,8 @@ pub use id::{
     AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
     ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
-    VpcPeeringConnectionId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId,
+    VpcId, VpcPeeringConnectionId,
 };
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
@@ -63,7 +63,7 @@ pub use instance::{
 };
 pub use interface::{
     Attachment, ConnectionTracking, InterfaceAttribute, InterfaceKind, Ipv6Addresses, NetworkInterface,
-    NewInterface, SecondaryAddresses, knows_ipv6,
+    NewInterface, NewPrefixes, SecondaryAddresses, knows_ipv6,
 };
 pub use internet_gateway::InternetGateway;
 pub use key_pair::{KeyPair, PublicKey};
@@ -82,6 +82,6 @@ pub use route_table::{
 };
 pub use rule::{Across, BadProtocol, Direction, Peer, Permission, Protocol, Rule};
 pub use security_group::SecurityGroup;
-pub use subnet::{Subnet, SubnetIpv6Attribute, SubnetIpv6CidrBlock};
+pub use subnet::{ReservationType, Subnet, SubnetCidrReservation, SubnetIpv6Attribute, SubnetIpv6CidrBlock};
 pub use tag::{TaggedResource, Tags};
 pub use vpc::{CidrAssociation, Vpc, VpcAttribute, VpcIpv6CidrBlock, free_ipv6_block};

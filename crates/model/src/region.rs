@@ -13,7 +13,7 @@ use crate::flow_log::FlowLog;
 use crate::id::{
     AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
     InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
-    SubnetId, VpcId, VpcPeeringConnectionId,
+    SubnetCidrReservationId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
@@ -26,7 +26,7 @@ use crate::prefix_list::PrefixList;
 use crate::quota::Quotas;
 use crate::route_table::RouteTable;
 use crate::security_group::SecurityGroup;
-use crate::subnet::Subnet;
+use crate::subnet::{Subnet, SubnetCidrReservation};
 use crate::vpc::Vpc;
 
 /// An AWS account: twelve digits.
@@ -82,6 +82,8 @@ pub struct Region {
     pub(crate) dhcp_options: BTreeMap<DhcpOptionsId, DhcpOptions>,
     #[serde(default)]
     pub(crate) flow_logs: BTreeMap<FlowLogId, FlowLog>,
+    #[serde(default)]
+    pub(crate) subnet_cidr_reservations: BTreeMap<SubnetCidrReservationId, SubnetCidrReservation>,
 }
 
 impl Region {
@@ -115,6 +117,7 @@ impl Region {
             vpc_peering_connections: BTreeMap::new(),
             dhcp_options: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
+            subnet_cidr_reservations: BTreeMap::new(),
         }
     }
 
@@ -213,6 +216,11 @@ impl Region {
     /// All flow logs.
     pub fn flow_logs(&self) -> &BTreeMap<FlowLogId, FlowLog> {
         &self.flow_logs
+    }
+
+    /// The reservations of the addresses of all subnets.
+    pub fn subnet_cidr_reservations(&self) -> &BTreeMap<SubnetCidrReservationId, SubnetCidrReservation> {
+        &self.subnet_cidr_reservations
     }
 
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".
@@ -342,7 +350,7 @@ mod tests {
             ("vpcs", ["ipv6"].as_slice()),
             ("subnets", &["ipv6", "assign_ipv6_address_on_creation", "enable_dns64"]),
             ("route_tables", &["gateway_associations"]),
-            ("interfaces", &["ipv6_addresses", "connection_tracking"]),
+            ("interfaces", &["ipv6_addresses", "connection_tracking", "prefixes"]),
         ] {
             for resource in members[all].as_object_mut().unwrap().values_mut() {
                 for name in without {
@@ -350,7 +358,7 @@ mod tests {
                 }
             }
         }
-        for name in ["egress_only_internet_gateways", "prefix_lists"] {
+        for name in ["egress_only_internet_gateways", "prefix_lists", "subnet_cidr_reservations"] {
             assert!(members.remove(name).is_some(), "{name}");
         }
         for name in

@@ -14,8 +14,10 @@ use crate::region::Region;
 use crate::tag::{self, Tags};
 
 mod ipv6;
+mod reservation;
 
 pub use ipv6::{SubnetIpv6Attribute, SubnetIpv6CidrBlock};
+pub use reservation::{ReservationType, SubnetCidrReservation};
 
 /// A part of a VPC that shares a route table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ impl Subnet {
 
     /// The five addresses that no interface can have (VPC User Guide, "Subnet CIDR blocks").
     pub fn reserved(&self) -> [Ipv4Addr; 5] {
-        cidr_pool::reserved(self.cidr)
+        cidr_pool::reserved4(self.cidr)
     }
 
     /// Its CIDR blocks of both families.
@@ -134,6 +136,7 @@ impl Region {
         for table in self.route_tables.values_mut() {
             table.associations.retain(|_, subnet| *subnet != id);
         }
+        self.subnet_cidr_reservations.retain(|_, reservation| reservation.subnet != id);
         self.subnets.remove(&id);
         Ok(())
     }

@@ -90,6 +90,10 @@ impl Fault {
             Fault::FlowLogNotFound(_) => "InvalidFlowLogId.NotFound",
             Fault::FlowLogAlreadyExists => "FlowLogAlreadyExists",
             Fault::FlowLogsLimitExceeded => "FlowLogsLimitExceeded",
+            Fault::SubnetCidrReservationNotFound(_) => "InvalidSubnetCidrReservationID.NotFound",
+            Fault::InsufficientCidrBlocks(_) => "InsufficientCidrBlocks",
+            Fault::PrefixInUse(_) => "InvalidIPAddress.InUse",
+            Fault::PrefixesNotSupported(_) => "InvalidParameterCombination",
         }
     }
 }

@@ -368,4 +368,34 @@ pub enum InvalidValue {
         "The type of security group rule {0} cannot be changed: give the same kind of source or destination."
     )]
     RuleKind(SecurityGroupRuleId),
+    /// A reservation outside its subnet.
+    #[error("Reservation CIDR {cidr} is not within the CIDR blocks of subnet {subnet}")]
+    ReservationOutsideSubnet {
+        /// The subnet.
+        subnet: SubnetId,
+        /// As asked.
+        cidr: IpNet,
+    },
+    /// A reservation of what is reserved.
+    #[error("Reservation CIDR {0} has overlap with existing reserved CIDR block")]
+    ReservationOverlap(IpNet),
+    /// A block of addresses that no interface can have as a prefix.
+    #[error(
+        "Value ({0}) for parameter prefix is invalid. Expecting a /28 block of IPv4 or a /80 block of IPv6."
+    )]
+    Prefix(IpNet),
+    /// A prefix outside its subnet.
+    #[error("Prefix {0} does not fall within the subnet's address range")]
+    PrefixOutsideSubnet(IpNet),
+    /// A prefix with one of the addresses that EC2 keeps.
+    #[error("Prefix {0} is in subnet's reserved address range")]
+    PrefixReserved(IpNet),
+    /// The interface does not have this prefix.
+    #[error("Value ({prefix}) for parameter prefix is invalid. {interface} does not have this prefix.")]
+    PrefixNotOfInterface {
+        /// The interface.
+        interface: InterfaceId,
+        /// The prefix that was asked for.
+        prefix: IpNet,
+    },
 }

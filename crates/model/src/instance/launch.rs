@@ -6,7 +6,7 @@ use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{ImageId, InstanceId, InterfaceId, ReservationId, VpcId};
 use crate::instance::{Instance, InstanceState, MetadataOptions, check_metadata, check_user_data, counts};
-use crate::interface::{Attachment, NetworkInterface, NewInterface, PlannedInterface, check_type};
+use crate::interface::{Attachment, NewInterface, PlannedInterface};
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -118,8 +118,8 @@ impl Region {
             }
         };
         let planned = self.plan_interfaces(&launch)?;
-        if planned.iter().flatten().any(|interface| self.has_ipv6(interface)) {
-            check_type(&launch.instance_type)?;
+        for interface in planned.iter().flatten() {
+            self.check_type(interface, &launch.instance_type)?;
         }
         for interface in planned.iter().flatten() {
             self.allow_addresses(&launch.instance_type, self.counts_of(interface))?;
@@ -226,19 +226,17 @@ impl Region {
         Ok(Planned { device_index, delete_on_termination, source })
     }
 
-    fn has_ipv6(&self, planned: &Planned) -> bool {
+    fn check_type(&self, planned: &Planned, instance_type: &str) -> Result<(), Fault> {
         match &planned.source {
-            PlannedSource::New { interface, .. } => !interface.ipv6_addresses.is_empty(),
-            PlannedSource::Existing(id) => self.interfaces.get(id).is_some_and(NetworkInterface::has_ipv6),
+            PlannedSource::New { interface, .. } => interface.check_type(instance_type),
+            PlannedSource::Existing(id) => self.interface(*id)?.check_type(instance_type),
         }
     }
 
     /// How many private and IPv6 addresses it will have.
     fn counts_of(&self, planned: &Planned) -> (usize, usize) {
         match &planned.source {
-            PlannedSource::New { interface, .. } => {
-                (1 + interface.secondary_ips.len(), interface.ipv6_addresses.len())
-            }
+            PlannedSource::New { interface, .. } => interface.counts(),
             PlannedSource::Existing(id) => self.interfaces.get(id).map_or((0, 0), counts),
         }
     }

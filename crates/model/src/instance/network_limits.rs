@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 use crate::id::{InstanceId, InterfaceId};
 use crate::interface::NetworkInterface;
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 
@@ -11,8 +12,8 @@ use crate::region::Region;
 pub struct NetworkLimits {
     /// Network interfaces.
     pub interfaces: usize,
-    /// Private IPv4 addresses of each interface, the primary one included, and as many IPv6 addresses if the type knows
-    /// IPv6.
+    /// Private IPv4 addresses of each interface, the primary one and prefixes included, and as many of IPv6 if the type
+    /// knows IPv6.
     pub addresses: usize,
 }
 
@@ -94,9 +95,9 @@ impl Region {
     }
 }
 
-/// How many private and IPv6 addresses an interface has.
+/// How many private and IPv6 addresses an interface has, prefixes among them.
 pub(crate) fn counts(interface: &NetworkInterface) -> (usize, usize) {
-    (interface.addresses().count(), interface.ipv6_addresses.len())
+    (interface.slots(AddressFamily::Ipv4), interface.slots(AddressFamily::Ipv6))
 }
 
 #[cfg(test)]

@@ -28,11 +28,9 @@ impl Region {
         {
             return Err(Fault::ZonesApart);
         }
-        if interface.has_ipv6() {
-            self.check_knows_ipv6(instance)?;
-        }
         self.allow_interfaces(&to.instance_type, to.interfaces.len() + 1)?;
         self.allow_addresses(&to.instance_type, counts(interface))?;
+        interface.check_type(&to.instance_type)?;
         let place = self.device_indexes(instance).filter(|&taken| taken < device_index).count();
 
         let attachment = self.draw();

@@ -4,8 +4,9 @@ use std::net::Ipv6Addr;
 
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
-use crate::id::{InstanceId, InterfaceId};
+use crate::id::InterfaceId;
 use crate::interface::{Ipv6Addresses, NetworkInterface};
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::subnet::Subnet;
@@ -17,15 +18,11 @@ impl Region {
         addresses: &Ipv6Addresses,
     ) -> Result<Vec<Ipv6Addr>, Fault> {
         let interface = self.own_interface(id)?;
-        if let Some(attachment) = &interface.attachment
-            && addresses.count() > 0
-        {
-            self.check_knows_ipv6(attachment.instance)?;
-        }
         self.allow_more_addresses(id, (0, addresses.count()))?;
         let subnet = self.subnet(interface.subnet)?;
-        let own = interface.ipv6_addresses.len();
+        let own = interface.slots(AddressFamily::Ipv6);
         let assigned = self.take_ipv6_addresses(subnet, own, addresses, &mut AddressPool::of(self))?;
+        self.check_more(interface, &assigned, &[])?;
 
         if let Some(interface) = self.interfaces.get_mut(&id) {
             interface.ipv6_addresses.extend(&assigned);
@@ -50,7 +47,7 @@ impl Region {
         Ok(())
     }
 
-    /// Addresses for an interface in a subnet that has `own` already.
+    /// Addresses for an interface in a subnet that has `own` already, prefixes among them.
     pub(super) fn take_ipv6_addresses(
         &self,
         subnet: &Subnet,
@@ -66,23 +63,12 @@ impl Region {
             }
         }
     }
-
-    /// Whether interfaces of an instance can have IPv6 addresses.
-    pub(super) fn check_knows_ipv6(&self, instance: InstanceId) -> Result<(), Fault> {
-        check_type(&self.instance(instance)?.instance_type)
-    }
-
-    /// Whether an instance can be of a type, with the addresses that its interfaces have.
-    pub(crate) fn check_type_fits(&self, instance: InstanceId, instance_type: &str) -> Result<(), Fault> {
-        let own = &self.instance(instance)?.interfaces;
-        let mut interfaces = own.iter().filter_map(|id| self.interfaces.get(id));
-        if interfaces.any(NetworkInterface::has_ipv6) { check_type(instance_type) } else { Ok(()) }
-    }
 }
 
 impl NetworkInterface {
+    /// Whether it has an IPv6 address, or a prefix of some.
     pub(crate) fn has_ipv6(&self) -> bool {
-        !self.ipv6_addresses.is_empty()
+        !self.ipv6_addresses.is_empty() || self.prefixes_of(AddressFamily::Ipv6).next().is_some()
     }
 }
 
@@ -93,21 +79,6 @@ impl Ipv6Addresses {
             Ipv6Addresses::These(these) => these.len(),
         }
     }
-}
-
-/// Families of instance types that know IPv4 only (EC2 User Guide, "IPv6 addresses": of the previous generation only C3,
-/// R3 and I2 know both).
-const WITHOUT_IPV6: [&str; 12] =
-    ["t1", "m1", "m2", "m3", "c1", "cc1", "cc2", "cg1", "cr1", "g2", "hi1", "hs1"];
-
-/// Whether instances of a type, such as "t3.micro", can have IPv6 addresses.
-pub fn knows_ipv6(instance_type: &str) -> bool {
-    let family = instance_type.split('.').next().unwrap_or_default();
-    !WITHOUT_IPV6.contains(&family)
-}
-
-pub(crate) fn check_type(instance_type: &str) -> Result<(), Fault> {
-    if knows_ipv6(instance_type) { Ok(()) } else { Err(Fault::Ipv6NotSupported(instance_type.to_owned())) }
 }
 
 #[cfg(test)]

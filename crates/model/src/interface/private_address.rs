@@ -6,6 +6,7 @@ use crate::address_pool::{self, AddressPool};
 use crate::fault::{Fault, InvalidValue};
 use crate::id::InterfaceId;
 use crate::interface::SecondaryAddresses;
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 
@@ -18,7 +19,7 @@ impl Region {
     ) -> Result<Vec<Ipv4Addr>, Fault> {
         let interface = self.own_interface(id)?;
         let subnet = self.subnet(interface.subnet)?;
-        let own = interface.addresses().count();
+        let own = interface.slots(AddressFamily::Ipv4);
         self.quotas.allow(Quota::AddressesPerInterface, own.saturating_add(addresses.count()))?;
         self.allow_more_addresses(id, (addresses.count(), 0))?;
         let mut pool = AddressPool::of(self);
@@ -36,7 +37,7 @@ impl Region {
                         Some(before) if before.id == id && before.private_ip == address => {
                             return Err(InvalidValue::AddressPrimary { interface: id, address }.into());
                         }
-                        Some(before) if before.private_ip != address => {
+                        Some(before) if before.secondary_ips.contains(&address) => {
                             self.own_interface(before.id)?;
                             moved.push((before.id, address));
                         }

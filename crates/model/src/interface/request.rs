@@ -2,13 +2,18 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::address_pool::AddressPool;
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{InterfaceId, SecurityGroupId, SubnetId, VpcId};
-use crate::interface::{Attachment, ConnectionTracking, InterfaceKind, NetworkInterface};
+use crate::interface::prefix::{take_counted, take_these};
+use crate::interface::{
+    Attachment, ConnectionTracking, InterfaceKind, NetworkInterface, NewPrefixes, instance_type,
+};
 use crate::mac::MacAddress;
+use crate::prefix_list::AddressFamily;
 use crate::quota::Quota;
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -36,6 +41,9 @@ pub struct NewInterface {
     /// For how long its security groups remember connections.
     #[serde(default)]
     pub connection_tracking: ConnectionTracking,
+    /// Its prefixes.
+    #[serde(default)]
+    pub prefixes: NewPrefixes,
 }
 
 /// IPv6 addresses to be.
@@ -61,8 +69,9 @@ pub enum SecondaryAddresses {
 pub(crate) struct PlannedInterface {
     pub(crate) vpc: VpcId,
     private_ip: Ipv4Addr,
-    pub(crate) secondary_ips: Vec<Ipv4Addr>,
-    pub(crate) ipv6_addresses: Vec<Ipv6Addr>,
+    secondary_ips: Vec<Ipv4Addr>,
+    ipv6_addresses: Vec<Ipv6Addr>,
+    prefixes: Vec<IpNet>,
     groups: Vec<SecurityGroupId>,
     new: NewInterface,
 }
@@ -82,6 +91,7 @@ impl NewInterface {
             tags: Tags::new(),
             ipv6: None,
             connection_tracking: ConnectionTracking::default(),
+            prefixes: NewPrefixes::default(),
         }
     }
 
@@ -89,7 +99,23 @@ impl NewInterface {
     pub(crate) fn asks_for_addresses(&self) -> bool {
         let these = matches!(&self.secondary, SecondaryAddresses::These(these) if !these.is_empty());
         let these6 = matches!(&self.ipv6, Some(Ipv6Addresses::These(these)) if !these.is_empty());
-        self.private_ip.is_some() || these || these6
+        self.private_ip.is_some() || these || these6 || !self.prefixes.these.is_empty()
+    }
+}
+
+impl PlannedInterface {
+    /// Whether it can be an interface of an instance of a type.
+    pub(crate) fn check_type(&self, instance_type: &str) -> Result<(), Fault> {
+        instance_type::check(instance_type, &self.ipv6_addresses, &self.prefixes)
+    }
+
+    /// How many private and IPv6 addresses it has, prefixes among them.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let of = |family| self.prefixes.iter().filter(|prefix| AddressFamily::of(**prefix) == family).count();
+        (
+            1 + self.secondary_ips.len() + of(AddressFamily::Ipv4),
+            self.ipv6_addresses.len() + of(AddressFamily::Ipv6),
+        )
     }
 }
 
@@ -121,9 +147,12 @@ impl Region {
     ) -> Result<PlannedInterface, Fault> {
         let subnet = self.subnet(new.subnet)?;
         let groups = self.groups_in(subnet.id, new.groups.clone())?;
-        self.quotas.allow(Quota::AddressesPerInterface, new.secondary.count().saturating_add(1))?;
+        let more = new.prefixes.count(AddressFamily::Ipv4);
+        let slots = new.secondary.count().saturating_add(1).saturating_add(more);
+        self.quotas.allow(Quota::AddressesPerInterface, slots)?;
         // Those that were asked for go first, so that they are free.
         let asked = new.private_ip.map(|address| pool.take(subnet, Some(address))).transpose()?;
+        let mut prefixes = take_these(subnet, &new.prefixes, pool)?;
         let (private_ip, secondary_ips) = match &new.secondary {
             SecondaryAddresses::These(these) => {
                 let these = these.iter().map(|&address| pool.take(subnet, Some(address)));
@@ -137,11 +166,21 @@ impl Region {
         };
         let on_creation = Ipv6Addresses::Count(subnet.assign_ipv6_address_on_creation.into());
         let ipv6 = new.ipv6.as_ref().unwrap_or(&on_creation);
-        let ipv6_addresses = self.take_ipv6_addresses(subnet, 0, ipv6, pool)?;
+        let ipv6_addresses =
+            self.take_ipv6_addresses(subnet, new.prefixes.count(AddressFamily::Ipv6), ipv6, pool)?;
+        prefixes.extend(take_counted(subnet, &new.prefixes, pool)?);
         new.connection_tracking.check()?;
         check_description(&new.description)?;
         tag::check(&new.tags)?;
-        Ok(PlannedInterface { vpc: subnet.vpc, private_ip, secondary_ips, ipv6_addresses, groups, new })
+        Ok(PlannedInterface {
+            vpc: subnet.vpc,
+            private_ip,
+            secondary_ips,
+            ipv6_addresses,
+            prefixes,
+            groups,
+            new,
+        })
     }
 
     pub(crate) fn insert_interface(
@@ -151,7 +190,8 @@ impl Region {
         attachment: Option<Attachment>,
         associate_public_ip: bool,
     ) {
-        let PlannedInterface { vpc, private_ip, secondary_ips, ipv6_addresses, groups, new } = planned;
+        let PlannedInterface { vpc, private_ip, secondary_ips, ipv6_addresses, prefixes, groups, new } =
+            planned;
         let interface = NetworkInterface {
             id,
             subnet: new.subnet,
@@ -160,6 +200,7 @@ impl Region {
             private_ip,
             secondary_ips,
             ipv6_addresses,
+            prefixes,
             groups,
             source_dest_check: new.source_dest_check,
             description: new.description,

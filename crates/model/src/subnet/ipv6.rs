@@ -1,10 +1,11 @@
 //! The IPv6 CIDR block of a subnet, and what comes with it.
 
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, InvalidValue};
 use crate::id::{SubnetCidrAssociationId, SubnetId};
+use crate::interface::NetworkInterface;
 use crate::region::Region;
 
 /// The IPv6 addresses of a subnet.
@@ -63,7 +64,8 @@ impl Region {
         let mut inside = self.interfaces.values().filter(|interface| interface.subnet == id);
         if subnet.assign_ipv6_address_on_creation
             || subnet.enable_dns64
-            || inside.any(|interface| !interface.ipv6_addresses.is_empty())
+            || inside.any(NetworkInterface::has_ipv6)
+            || self.cidr_reservations_of(id).any(|reservation| matches!(reservation.cidr, IpNet::V6(_)))
         {
             return Err(Fault::SubnetCidrInUse { subnet: id, cidr: block.cidr.into() });
         }

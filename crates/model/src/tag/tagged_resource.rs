@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::id::{
     AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
     InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringConnectionId,
+    SecurityGroupRuleId, SubnetCidrReservationId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
 use crate::region::Region;
 use crate::tag::{self, Tags};
@@ -52,6 +52,8 @@ pub enum TaggedResource {
     DhcpOptions(DhcpOptionsId),
     /// A flow log.
     FlowLog(FlowLogId),
+    /// A reservation of a subnet's addresses.
+    SubnetCidrReservation(SubnetCidrReservationId),
 }
 
 impl TaggedResource {
@@ -75,6 +77,7 @@ impl TaggedResource {
             TaggedResource::VpcPeeringConnection(_) => "vpc-peering-connection",
             TaggedResource::DhcpOptions(_) => "dhcp-options",
             TaggedResource::FlowLog(_) => "vpc-flow-log",
+            TaggedResource::SubnetCidrReservation(_) => "subnet-cidr-reservation",
         }
     }
 }
@@ -109,13 +112,16 @@ impl Region {
             }
             TaggedResource::DhcpOptions(id) => self.dhcp_options.get(&id).map(|resource| &resource.tags),
             TaggedResource::FlowLog(id) => self.flow_logs.get(&id).map(|log| &log.wanted.tags),
+            TaggedResource::SubnetCidrReservation(id) => {
+                self.subnet_cidr_reservations.get(&id).map(|resource| &resource.tags)
+            }
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 17] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 18] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -150,6 +156,11 @@ impl Region {
             ),
             Box::new(self.dhcp_options.values().map(|it| (TaggedResource::DhcpOptions(it.id), &it.tags))),
             Box::new(self.flow_logs.values().map(|it| (TaggedResource::FlowLog(it.id), &it.wanted.tags))),
+            Box::new(
+                self.subnet_cidr_reservations
+                    .values()
+                    .map(|it| (TaggedResource::SubnetCidrReservation(it.id), &it.tags)),
+            ),
         ];
         all.into_iter().flatten()
     }
@@ -231,6 +242,9 @@ impl Region {
                 self.dhcp_options.get_mut(&id).map(|resource| &mut resource.tags)
             }
             TaggedResource::FlowLog(id) => self.flow_logs.get_mut(&id).map(|log| &mut log.wanted.tags),
+            TaggedResource::SubnetCidrReservation(id) => {
+                self.subnet_cidr_reservations.get_mut(&id).map(|resource| &mut resource.tags)
+            }
         }
     }
 }
@@ -255,6 +269,7 @@ impl TaggedResource {
             TaggedResource::VpcPeeringConnection(id) => Fault::VpcPeeringConnectionNotFound(id),
             TaggedResource::DhcpOptions(id) => Fault::DhcpOptionsNotFound(id),
             TaggedResource::FlowLog(id) => Fault::FlowLogNotFound(id),
+            TaggedResource::SubnetCidrReservation(id) => Fault::SubnetCidrReservationNotFound(id),
         }
     }
 }
@@ -264,7 +279,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 17] = [
+        let parse: [fn(&str) -> Option<Self>; 18] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -282,6 +297,7 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::VpcPeeringConnection),
             |text| text.parse().ok().map(TaggedResource::DhcpOptions),
             |text| text.parse().ok().map(TaggedResource::FlowLog),
+            |text| text.parse().ok().map(TaggedResource::SubnetCidrReservation),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -307,6 +323,7 @@ impl fmt::Display for TaggedResource {
             TaggedResource::VpcPeeringConnection(id) => id.fmt(f),
             TaggedResource::DhcpOptions(id) => id.fmt(f),
             TaggedResource::FlowLog(id) => id.fmt(f),
+            TaggedResource::SubnetCidrReservation(id) => id.fmt(f),
         }
     }
 }
@@ -316,7 +333,8 @@ mod tests {
     use super::*;
     use crate::fixture::{Network, tags};
     use crate::{
-        AddressFamily, Change, DhcpConfiguration, FlowLogResource, LogFormat, NewFlowLog, TrafficType,
+        AddressFamily, Change, DhcpConfiguration, FlowLogResource, LogFormat, NewFlowLog, ReservationType,
+        TrafficType,
     };
 
     fn full() -> Network {
@@ -341,6 +359,13 @@ mod tests {
         });
         let configuration = DhcpConfiguration::default();
         network.apply(Change::CreateDhcpOptions { configuration, tags: tags("dopt") });
+        network.apply(Change::CreateSubnetCidrReservation {
+            subnet: network.subnet,
+            cidr: "10.0.1.64/28".parse().unwrap(),
+            reservation_type: ReservationType::Explicit,
+            description: String::new(),
+            tags: tags("scr"),
+        });
         network.apply(Change::ImportKeyPair { name, public_key, fingerprint, time: 0, tags: tags("key") });
         network.apply(Change::CreateFlowLog(NewFlowLog {
             resource: FlowLogResource::Vpc(network.vpc),
@@ -361,7 +386,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 17);
+        assert_eq!(kinds.len(), 18);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

@@ -1,6 +1,7 @@
 //! Whatever is asked of a region, in whatever order, its rules hold.
 
 mod gateways;
+mod prefixes;
 mod rules;
 mod steps;
 
@@ -27,6 +28,7 @@ proptest! {
                 Ok(applied) => {
                     prop_assert!(region.generation() > before.generation());
                     prop_assert_eq!(&stored::<Applied>(&applied), &applied);
+                    prefixes::choices_are_free(&before, &change, &applied)?;
                 }
                 Err(fault) => {
                     refused += 1;

@@ -1,12 +1,13 @@
 //! The rules that hold in every region.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{
     AddressFamily, Connectivity, Destination, InstanceState, InterfaceKind, NatGatewayAddressStatus,
     NatGatewayState, NetworkLimits, NewFlowLog, Peer, PeeringStatus, Region, Route, RouteState, RouteTarget,
-    Rule, SecurityGroup, SecurityGroupId, Vpc,
+    Rule, SecurityGroup, SecurityGroupId, Vpc, VpcId,
 };
 use proptest::prelude::*;
 
@@ -19,6 +20,7 @@ pub(crate) fn check(region: &Region) -> Result<(), TestCaseError> {
     prefix_lists_hold_together(region)?;
     groups_hold_together(region)?;
     interfaces_hold_together(region)?;
+    prefixes_hold_together(region)?;
     instances_hold_together(region)?;
     addresses_hold_together(region)?;
     nat_gateways_hold_together(region)?;
@@ -311,6 +313,46 @@ fn interfaces_hold_together(region: &Region) -> Result<(), TestCaseError> {
         }
         if let Some(attachment) = &interface.attachment {
             prop_assert!(region.instances()[&attachment.instance].interfaces.contains(&interface.id));
+        }
+    }
+    Ok(())
+}
+
+fn prefixes_hold_together(region: &Region) -> Result<(), TestCaseError> {
+    let overlap = |one: &IpNet, other: &IpNet| one.contains(other) || other.contains(one);
+    let reservations: Vec<_> = region.subnet_cidr_reservations().values().collect();
+    for (at, reservation) in reservations.iter().enumerate() {
+        let subnet = &region.subnets()[&reservation.subnet];
+        let v6 = subnet.ipv6.map(|block| IpNet::V6(block.cidr));
+        prop_assert!(
+            [Some(subnet.cidr.into()), v6]
+                .into_iter()
+                .flatten()
+                .any(|own: IpNet| own.contains(&reservation.cidr))
+        );
+        let mut others = reservations[..at].iter().filter(|other| other.subnet == reservation.subnet);
+        prop_assert!(!others.any(|other| overlap(&other.cidr, &reservation.cidr)));
+    }
+    let mut seen: Vec<(VpcId, IpNet)> = Vec::new();
+    for interface in region.interfaces().values() {
+        let subnet = &region.subnets()[&interface.subnet];
+        for &prefix in &interface.prefixes {
+            let (home, length) = match prefix {
+                IpNet::V4(_) => (Some(IpNet::V4(subnet.cidr)), 28),
+                IpNet::V6(_) => (subnet.ipv6.map(|block| IpNet::V6(block.cidr)), 80),
+            };
+            prop_assert!(home.is_some_and(|home| home.contains(&prefix)) && prefix.prefix_len() == length);
+            prop_assert!(!subnet.reserved().iter().any(|&kept| prefix.contains(&IpAddr::V4(kept))));
+            prop_assert!(!seen.contains(&(interface.vpc, prefix)), "{} twice", prefix);
+            seen.push((interface.vpc, prefix));
+            let found = region.interface_by_address(interface.vpc, prefix.broadcast());
+            prop_assert_eq!(found.map(|found| found.id), Some(interface.id));
+            let mut others = region.interfaces().values().filter(|other| other.vpc == interface.vpc);
+            let taken = others.find(|other| {
+                other.addresses().any(|own| prefix.contains(&IpAddr::V4(own)))
+                    || other.ipv6_addresses.iter().any(|&own| prefix.contains(&IpAddr::V6(own)))
+            });
+            prop_assert!(taken.is_none(), "{} has an address twice", prefix);
         }
     }
     Ok(())

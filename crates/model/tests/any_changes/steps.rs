@@ -13,14 +13,14 @@ use model::{
 use proptest::prelude::*;
 
 mod ipv6;
-use crate::gateways;
+use crate::{gateways, prefixes};
 
 /// One change to be: which, and numbers to choose its parts by, mostly among what the region has by then.
 pub(crate) type Step = (u8, [u8; 4]);
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     (
-        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..202u8],
+        prop_oneof![3 => 0..19u8, 1 => 19..41u8, 2 => 41..65u8, 2 => 100..118u8, 2 => 163..202u8, 1 => 202..210u8],
         any::<[u8; 4]>(),
     )
 }
@@ -44,6 +44,7 @@ pub(crate) fn change(region: &Region, step: Step) -> Change {
         19..=40 => alteration(region, step),
         41..=64 => life(region, step),
         100..=117 => ipv6::change(region, step),
+        202..=209 => prefixes::change(region, step),
         _ => gateways::change(region, step),
     }
 }
