@@ -246,8 +246,8 @@ impl<T: Trace> Walk<'_, T> {
             Some(Target::Blackhole(_)) => Err(DropReason::Blackhole.into()),
             Some(Target::Local) => {
                 self.go_by(TrafficPath::SameVpc);
-                let owner = tables.vpc_of(interface).addresses.get(&hop.key.dst);
-                let owner = *owner.ok_or(DropReason::NoSuchAddress)?;
+                let owner = tables.vpc_of(interface).owner(hop.key.dst);
+                let owner = owner.ok_or(DropReason::NoSuchAddress)?;
                 self.hand_over(sender, owner, hop)
             }
             Some(Target::Interface(target, _)) => {
@@ -256,16 +256,16 @@ impl<T: Trace> Walk<'_, T> {
             }
             Some(Target::Peering(peering, vpc)) => {
                 self.go_by(TrafficPath::Peering);
-                let owner = tables.vpcs[*vpc].addresses.get(&hop.key.dst);
+                let owner = tables.vpcs[*vpc].owner(hop.key.dst);
                 self.trace.note(|| Step::Peering { peering: *peering });
-                let owner = *owner.ok_or(DropReason::NoSuchAddress)?;
+                let owner = owner.ok_or(DropReason::NoSuchAddress)?;
                 // Whoever comes by peering cannot use the other VPC's gateways (VPC peering guide, "Limitations").
                 if tables.interfaces[owner].nat_gateway.is_some() {
                     return Err(DropReason::NatFromAfar.into());
                 }
                 // What a middlebox passes on is nobody's in the peer VPC (VPC peering guide, "Update your security groups
                 // to reference peer security groups").
-                self.came_across = interface.addresses.contains_key(&hop.key.src).then_some(*peering);
+                self.came_across = interface.owns(hop.key.src).then_some(*peering);
                 self.hand_over(sender, owner, hop)
             }
             Some(Target::NatGateway(gateway, _)) => {
@@ -284,7 +284,7 @@ impl<T: Trace> Walk<'_, T> {
             Some(Target::EgressOnlyInternetGateway(gateway)) => {
                 self.go_by(TrafficPath::InternetGateway);
                 self.leave_subnet(interface.subnet, &hop)?;
-                if !tables.vpc_of(interface).addresses.contains_key(&hop.key.src) {
+                if tables.vpc_of(interface).owner(hop.key.src).is_none() {
                     return Err(DropReason::NoPublicAddress.into());
                 }
                 self.trace.note(|| Step::EgressOnlyInternetGateway { gateway: *gateway });

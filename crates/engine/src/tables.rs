@@ -20,6 +20,9 @@ use crate::flow::IdleTimeouts;
 use crate::nat;
 
 mod compile;
+mod prefixes;
+
+pub(crate) use self::prefixes::Prefixes;
 
 /// The MAC address of every subnet's router, and of all that it answers ARP for.
 pub const ROUTER_MAC: Mac = Mac([0x0a, 0x52, 0x57, 0x00, 0x00, 0x01]);
@@ -45,6 +48,8 @@ pub struct Tables {
     public: BTreeMap<Ipv4Addr, (usize, Ipv4Addr)>,
     /// IPv6 address -> the interface that has it, of VPCs that lead to the internet.
     global: BTreeMap<Ipv6Addr, usize>,
+    /// Prefixes of IPv6 addresses, alike.
+    global_prefixes: Prefixes<usize>,
     by_key: BTreeMap<InterfaceKey, usize>,
 }
 
@@ -65,6 +70,8 @@ pub(crate) struct Interface {
     pub(crate) subnet: usize,
     /// Its address -> the public address mapped to it, if there is one. IPv6 addresses are public themselves.
     pub(crate) addresses: BTreeMap<IpAddr, Option<Ipv4Addr>>,
+    /// The blocks of addresses that are its own as a whole. They have no public addresses but their own.
+    pub(crate) prefixes: Prefixes<()>,
     pub(crate) primary: Ipv4Addr,
     pub(crate) source_dest_check: bool,
     pub(crate) groups: Vec<SecurityGroupId>,
@@ -89,7 +96,9 @@ pub(crate) struct Vpc {
     pub(crate) internet_gateway: Option<InternetGatewayId>,
     /// The route table for what comes in by the internet gateway, if it has one of its own.
     pub(crate) edge: Option<usize>,
-    pub(crate) addresses: HashMap<IpAddr, usize, RandomState>,
+    addresses: HashMap<IpAddr, usize, RandomState>,
+    /// Block of addresses -> the interface that it is a prefix of.
+    prefixes: Prefixes<usize>,
 }
 
 #[derive(Debug)]
@@ -156,6 +165,13 @@ impl RouteTable {
     }
 }
 
+impl Interface {
+    /// Whether an address is its own, alone or by a prefix.
+    pub(crate) fn owns(&self, address: IpAddr) -> bool {
+        self.addresses.contains_key(&address) || self.prefixes.contains(address)
+    }
+}
+
 impl Subnet {
     /// The router's address, as those in the subnet who speak the family of `to` see it.
     pub(crate) fn router_towards(&self, to: IpAddr) -> IpAddr {
@@ -180,6 +196,12 @@ impl Subnet {
 impl Vpc {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+
+    /// The interface that has an address, alone or by a prefix.
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<usize> {
+        let alone = self.addresses.get(&address).copied();
+        alone.or_else(|| self.prefixes.get(address).copied())
     }
 }
 
@@ -206,6 +228,7 @@ impl Tables {
             ports: HashMap::with_hasher(seeded(seed)),
             public: BTreeMap::new(),
             global: BTreeMap::new(),
+            global_prefixes: Prefixes::default(),
             by_key: BTreeMap::new(),
         };
         for region in regions {
@@ -286,7 +309,10 @@ impl Tables {
     pub(crate) fn behind_public(&self, address: IpAddr) -> Option<(usize, IpAddr)> {
         match address {
             IpAddr::V4(public) => self.public.get(&public).map(|&(owner, private)| (owner, private.into())),
-            IpAddr::V6(global) => self.global.get(&global).map(|&owner| (owner, address)),
+            IpAddr::V6(global) => {
+                let alone = self.global.get(&global);
+                alone.or_else(|| self.global_prefixes.get(address)).map(|&owner| (owner, address))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use model::{
 };
 use wire::FlowProto;
 
-use crate::tables::Interface;
+use crate::tables::{Interface, Prefixes};
 use crate::trace::{Direction, Step, Trace};
 use crate::verdict::DropReason;
 
@@ -27,11 +27,18 @@ struct Compiled {
 #[derive(Debug)]
 enum PeerSet {
     Cidr(IpNet),
-    /// The private addresses of a referenced group's members.
-    Members(SecurityGroupId, BTreeSet<IpAddr>),
+    /// Who is in a referenced group.
+    Members(SecurityGroupId, Members),
     /// The same of a peer VPC's group: what talks to them across this peering connection, and in no other way.
-    MembersAcross(VpcPeeringConnectionId, SecurityGroupId, BTreeSet<IpAddr>),
+    MembersAcross(VpcPeeringConnectionId, SecurityGroupId, Members),
     PrefixList(PrefixListId, Vec<IpNet>),
+}
+
+/// The private addresses of a group's members, and their prefixes.
+#[derive(Debug)]
+struct Members {
+    addresses: BTreeSet<IpAddr>,
+    prefixes: Prefixes<()>,
 }
 
 /// Whom a packet is from, or for, as an interface's groups look at it.
@@ -130,9 +137,9 @@ impl PeerSet {
     fn contains(&self, peer: Party) -> bool {
         match self {
             PeerSet::Cidr(cidr) => cidr.contains(&peer.address),
-            PeerSet::Members(_, members) => members.contains(&peer.address),
+            PeerSet::Members(_, members) => members.contains(peer.address),
             PeerSet::MembersAcross(connection, _, members) => {
-                peer.across == Some(*connection) && members.contains(&peer.address)
+                peer.across == Some(*connection) && members.contains(peer.address)
             }
             PeerSet::PrefixList(_, prefixes) => prefixes.iter().any(|prefix| prefix.contains(&peer.address)),
         }
@@ -141,6 +148,12 @@ impl PeerSet {
     /// Whether every address of the peer's family is meant.
     fn is_everyone(&self, peer: IpAddr) -> bool {
         matches!(self, PeerSet::Cidr(cidr) if cidr.prefix_len() == 0 && cidr.contains(&peer))
+    }
+}
+
+impl Members {
+    fn contains(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address) || self.prefixes.contains(address)
     }
 }
 
@@ -172,14 +185,15 @@ impl Compiled {
     }
 }
 
-fn members(region: &Region, group: SecurityGroupId) -> BTreeSet<IpAddr> {
+fn members(region: &Region, group: SecurityGroupId) -> Members {
     let member = |interface: &&NetworkInterface| interface.groups.contains(&group);
     let members = region.interfaces().values().filter(member);
-    let addresses = members.flat_map(|interface| {
+    let addresses = members.clone().flat_map(|interface| {
         let v4 = interface.addresses().map(IpAddr::V4);
         v4.chain(interface.ipv6_addresses.iter().copied().map(IpAddr::V6))
     });
-    addresses.collect()
+    let prefixes = members.flat_map(|interface| &interface.prefixes).map(|&prefix| (prefix, ()));
+    Members { addresses: addresses.collect(), prefixes: prefixes.collect() }
 }
 
 fn prefixes(region: &Region, list: PrefixListId) -> Vec<IpNet> {

@@ -13,7 +13,7 @@ pub(crate) fn check(
     address: IpAddr,
     trace: &mut impl Trace,
 ) -> Result<(), DropReason> {
-    if interface.addresses.contains_key(&address) {
+    if interface.owns(address) {
         return Ok(());
     }
     let enforced = interface.source_dest_check;

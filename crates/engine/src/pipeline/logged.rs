@@ -56,7 +56,7 @@ fn flow(key: &Arc<InterfaceKey>, interface: &Interface, direction: Direction, ho
     let own = match packets_own {
         IpAddr::V4(_) => interface.primary.into(),
         // It has no primary one among those, and maybe none.
-        address if interface.addresses.contains_key(&address) => address,
+        address if interface.owns(address) => address,
         address => *interface.addresses.keys().find(|own| own.is_ipv6()).unwrap_or(&address),
     };
     Flow::new(Arc::clone(key), own, direction, &hop.key)

@@ -18,9 +18,7 @@ pub(crate) fn answer(tables: &Tables, port: PortId, frame: &Frame) -> Verdict {
         None => return Verdict::Drop(DropReason::UnknownPort),
         Some(Attached::Interface(_, interface)) => {
             let unknown = request.sender_ip.is_unspecified();
-            let own = unknown
-                || !interface.source_dest_check
-                || interface.addresses.contains_key(&request.sender_ip.into());
+            let own = unknown || !interface.source_dest_check || interface.owns(request.sender_ip.into());
             if request.sender_mac != interface.mac || frame.bytes.get(6..12) != Some(&interface.mac.0[..]) {
                 return Verdict::Drop(DropReason::SpoofedMac);
             }
@@ -58,7 +56,7 @@ fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp)
     let vpc = tables.vpc_of(interface);
     let target = request.target_ip;
     // A client that probes for its own address (RFC 5227) must hear nothing.
-    if interface.addresses.contains_key(&target.into()) {
+    if interface.owns(target.into()) {
         return None;
     }
     if target == subnet.router
@@ -67,6 +65,6 @@ fn asked_by_instance(tables: &Tables, interface: &Interface, request: &arp::Arp)
     {
         return Some(ROUTER_MAC);
     }
-    let neighbor = &tables.interfaces[*vpc.addresses.get(&target.into())?];
+    let neighbor = &tables.interfaces[vpc.owner(target.into())?];
     (neighbor.subnet == interface.subnet).then_some(neighbor.mac)
 }

@@ -1,7 +1,7 @@
 //! Neighbor discovery (RFC 4861), answered by the VPC: no solicitation ever reaches another instance, and the router
 //! advertises itself as EC2's does: addresses come by DHCPv6, everybody else is beyond the router.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use wire::nd::{self, ALL_NODES, Message, NeighborAdvertisement, Prefix, RouterAdvertisement};
 use wire::{FlowProto, Frame, Mac, Packet};
@@ -46,7 +46,7 @@ pub(crate) fn answer(
         },
         // Announcements change nothing: the VPC knows who has which address.
         Message::NeighborAdvertisement(NeighborAdvertisement { target, .. }) => {
-            let own = interface.addresses.contains_key(&IpAddr::V6(target)) || target.is_unicast_link_local();
+            let own = interface.owns(target.into()) || target.is_unicast_link_local();
             if own { Verdict::Consumed } else { Verdict::Drop(DropReason::SpoofedNeighbor) }
         }
         Message::RouterAdvertisement(_) => Verdict::Drop(DropReason::RogueRouter),
@@ -94,13 +94,13 @@ pub(crate) fn router_advertisement(tables: &Tables, interface: &Interface) -> Op
 /// Whose address this is, as seen from the interface; none for its own, so that it can detect duplicates.
 fn owner(tables: &Tables, interface: &Interface, target: Ipv6Addr) -> Option<Mac> {
     let subnet = tables.subnet_of(interface);
-    if interface.addresses.contains_key(&target.into()) {
+    if interface.owns(target.into()) {
         return None;
     }
     if subnet.is_router(target.into()) {
         return Some(ROUTER_MAC);
     }
-    let neighbor = &tables.interfaces[*tables.vpc_of(interface).addresses.get(&target.into())?];
+    let neighbor = &tables.interfaces[tables.vpc_of(interface).owner(target.into())?];
     (neighbor.subnet == interface.subnet).then_some(neighbor.mac)
 }
 

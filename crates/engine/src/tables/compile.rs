@@ -12,7 +12,7 @@ use model::{
 use prefix_trie::PrefixMap;
 use wire::Mac;
 
-use super::{Interface, NatGateway, RouteTable, Subnet, Tables, Target, Vpc, seeded};
+use super::{Interface, NatGateway, Prefixes, RouteTable, Subnet, Tables, Target, Vpc, seeded};
 use crate::fabric::{Fabric, InterfaceKey};
 use crate::filter::network_acl::Acl;
 use crate::filter::security_group::Rules;
@@ -52,6 +52,7 @@ impl Tables {
                 internet_gateway,
                 edge: edge.map(|table| numbers.route_tables[&table.id]),
                 addresses: HashMap::with_hasher(seeded(seed)),
+                prefixes: Prefixes::default(),
             });
         }
         self.acls.extend(region.network_acls().values().map(Acl::compile));
@@ -113,6 +114,12 @@ impl Tables {
                 _ => {}
             }
         }
+        for &prefix in &interface.prefixes {
+            vpc.prefixes.insert(prefix, index);
+            if prefix.addr().is_ipv6() && (vpc.internet_gateway.is_some() || egress_only.is_some()) {
+                self.global_prefixes.insert(prefix, index);
+            }
+        }
         if let Some(port) = port {
             self.ports.insert(port, index);
         }
@@ -129,6 +136,7 @@ impl Tables {
             subnet,
             primary: interface.private_ip,
             addresses,
+            prefixes: interface.prefixes.iter().map(|&prefix| (prefix, ())).collect(),
             source_dest_check: interface.source_dest_check,
             groups: interface.groups.clone(),
             egress: Rules::compile(region, interface, model::Direction::Egress),

@@ -22,10 +22,10 @@ pub(crate) fn outbound(
     trace: &mut impl Trace,
 ) -> Result<Hop, DropReason> {
     let private = hop.key.src;
-    let owner = tables.vpc_of(sender).addresses.get(&private).ok_or(DropReason::NoPublicAddress)?;
-    let public = match (private, tables.interfaces[*owner].addresses.get(&private)) {
+    let owner = tables.vpc_of(sender).owner(private).ok_or(DropReason::NoPublicAddress)?;
+    let public = match (private, tables.interfaces[owner].addresses.get(&private)) {
         (IpAddr::V4(_), Some(&Some(public))) => public.into(),
-        (IpAddr::V6(_), Some(_)) => private,
+        (IpAddr::V6(_), _) => private,
         _ => return Err(DropReason::NoPublicAddress),
     };
     trace.note(|| Step::InternetGateway { gateway, direction: Direction::Egress, from: private, to: public });

@@ -55,6 +55,8 @@ mod peer_groups;
 #[cfg(test)]
 mod peering;
 #[cfg(test)]
+mod prefixes;
+#[cfg(test)]
 mod resolver;
 #[cfg(test)]
 mod routes;

@@ -10,6 +10,7 @@ use model::{
 use wire::{FlowKey, FlowProto};
 
 use super::protocol;
+use super::walk::has;
 
 /// Whether the network ACL of a subnet lets a packet through: the first rule that is about it decides.
 pub(super) fn acl_allows(region: &Region, subnet: &Subnet, direction: Direction, key: &FlowKey) -> bool {
@@ -100,13 +101,10 @@ fn is_peer(region: &Region, peer: Peer, address: IpAddr) -> bool {
     match peer {
         Peer::Cidr(cidr) => IpNet::V4(cidr).contains(&address),
         Peer::Cidr6(cidr) => IpNet::V6(cidr).contains(&address),
-        Peer::Group(group) => region.interfaces().values().any(|interface| {
-            interface.groups.contains(&group)
-                && match address {
-                    IpAddr::V4(address) => interface.addresses().any(|own| own == address),
-                    IpAddr::V6(address) => interface.ipv6_addresses.contains(&address),
-                }
-        }),
+        Peer::Group(group) => region
+            .interfaces()
+            .values()
+            .any(|interface| interface.groups.contains(&group) && has(interface, address)),
         Peer::PrefixList(list) => {
             region.prefix_lists()[&list].entries.iter().any(|entry| entry.cidr.contains(&address))
         }

@@ -417,10 +417,10 @@ impl<'a> Walk<'a> {
                     let private = interface.addresses().find(is_behind).filter(|_| internet)?;
                     Some((interface, private.into()))
                 }
-                IpAddr::V6(address) => {
+                IpAddr::V6(_) => {
                     let egress_only = region.egress_only_internet_gateway_of(interface.vpc).is_some();
                     let reached = internet || egress_only;
-                    (reached && interface.ipv6_addresses.contains(&address)).then_some((interface, public))
+                    (reached && has(interface, public)).then_some((interface, public))
                 }
             }
         })
@@ -441,11 +441,12 @@ fn translates(gateway: &NatGateway) -> bool {
     gateway.state == NatGatewayState::Available
 }
 
-fn has(interface: &NetworkInterface, address: IpAddr) -> bool {
-    match address {
+pub(super) fn has(interface: &NetworkInterface, address: IpAddr) -> bool {
+    let alone = match address {
         IpAddr::V4(address) => interface.addresses().any(|own| own == address),
         IpAddr::V6(address) => interface.ipv6_addresses.contains(&address),
-    }
+    };
+    alone || interface.prefixes.iter().any(|prefix| prefix.contains(&address))
 }
 
 fn is_router(subnet: &Subnet, address: IpAddr) -> bool {

@@ -3,10 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use engine::PortId;
+use ipnet::IpNet;
 use model::{
     AclEntry, AddressFamily, Applied, Change, Direction, InstanceState, Ipv6Addresses, Launch, NatProfile,
-    NetworkAclId, NewInterface, Peer, Permission, PrefixListEntry, PrefixListId, Protocol, RouteTableId,
-    RouteVia, SecondaryAddresses, SecurityGroupId, SubnetId, Tags, VpcId, VpcPeeringConnectionId,
+    NetworkAclId, NewInterface, NewPrefixes, Peer, Permission, PrefixListEntry, PrefixListId, Protocol,
+    RouteTableId, RouteVia, SecondaryAddresses, SecurityGroupId, SubnetId, Tags, VpcId,
+    VpcPeeringConnectionId,
 };
 use sim::Cloud;
 use wire::Mac;
@@ -154,6 +156,11 @@ fn machine(
         secondary: SecondaryAddresses::These(vec![second]),
         ipv6: ipv6.map(|address| Ipv6Addresses::These(vec![address])),
         source_dest_check: n != 1,
+        prefixes: NewPrefixes {
+            ipv4_count: u32::from(n.is_multiple_of(3)),
+            ipv6_count: u32::from(n.is_multiple_of(3) && six.is_some()),
+            these: Vec::new(),
+        },
         ..NewInterface::new(subnet)
     };
     let image = "ami-00000000000000001".parse().unwrap();
@@ -164,9 +171,13 @@ fn machine(
     let interface = cloud.region.instances()[&instance].interfaces[0];
     let key = cloud.key(interface);
     cloud.fabric.interfaces.insert(key, port);
-    let mac = Mac(cloud.region.interfaces()[&interface].mac.0);
+    let made = &cloud.region.interfaces()[&interface];
+    let mac = Mac(made.mac.0);
     let addresses = [Some(address.into()), Some(second.into()), ipv6.map(IpAddr::V6)];
-    Machine { interface, instance, vpc, port, mac, addresses: addresses.into_iter().flatten().collect() }
+    // And one of each prefix.
+    let of_prefixes = made.prefixes.iter().map(IpNet::broadcast);
+    let addresses = addresses.into_iter().flatten().chain(of_prefixes).collect();
+    Machine { interface, instance, vpc, port, mac, addresses }
 }
 
 fn peer(cloud: &mut Cloud, requester: VpcId, accepter: VpcId) -> VpcPeeringConnectionId {
