@@ -86,6 +86,12 @@ cloud:
           InstanceType: t3.micro
           SubnetId: !Ref Subnet
           Ipv6Addresses: [{Ipv6Address: 2001:db8:1:1::99}]
+      Many:
+        Type: AWS::EC2::NetworkInterface
+        Properties:
+          SubnetId: !Ref Subnet
+          Ipv4PrefixCount: 1
+          Ipv6Prefixes: [{Ipv6Prefix: 2001:db8:1:1:7::/80}]
 internet: {pool: 203.0.113.0/29, pool6: 2001:db8:1::/48}
 "#;
 
@@ -123,6 +129,10 @@ fn a_template_with_ipv6() {
     assert_eq!((addresses("One").len(), addresses("Two").len()), (1, 2));
     assert_eq!(addresses("Named")[0].to_string(), "2001:db8:1:1::99");
 
+    let PhysicalId::Interface(many) = deployment.physical["Many"] else { panic!("an interface") };
+    let prefixes: Vec<_> = region.interfaces()[&many].prefixes.iter().map(ToString::to_string).collect();
+    assert_eq!(prefixes, ["2001:db8:1:1:7::/80", "10.0.1.16/28"]);
+
     let PhysicalId::RouteTable(table) = deployment.physical["Table"] else { panic!("a table") };
     let target = |destination: Destination| {
         let mut routes = region.route_tables()[&table].routes();
@@ -152,6 +162,12 @@ fn what_is_refused() {
         ("Ipv6AddressCount: 2", "Ipv6AddressCount: 2\n          Ipv6Addresses: []", "Ipv6AddressCount are"),
         ("Cidr: 2001:db8:ff00::/48", "Cidr: 10.0.0.0/8", "(InvalidParameterValue)"),
         ("DestinationIpv6CidrBlock: ::/0", "DestinationCidrBlock: 0.0.0.0/0", "(InvalidParameterValue)"),
+        (
+            "Ipv4PrefixCount: 1",
+            "Ipv4PrefixCount: 1\n          PrivateIpAddresses: []",
+            "prefixes, or their number",
+        ),
+        ("Ipv6Prefix: 2001:db8:1:1:7::/80", "Ipv6Prefix: 2001:db8:1:1:7::/81", "(InvalidParameterValue)"),
         ("Ipv6Address: 2001:db8:1:1::99", "Ipv6Address: 2001:db8:1:2::99", "(InvalidParameterValue)"),
     ] {
         assert_eq!(LAB.matches(from).count(), 1, "{from}");

@@ -19,6 +19,7 @@ mod network_acl;
 mod network_interface;
 mod network_interface_attribute;
 mod place;
+mod prefix;
 mod prefix_list;
 mod route;
 mod route_table;
@@ -28,6 +29,7 @@ mod security_group_reference;
 mod security_group_rule;
 mod subnet;
 mod subnet_cidr;
+mod subnet_cidr_reservation;
 mod tag;
 mod vpc;
 mod vpc_cidr;
@@ -80,6 +82,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("CreateRouteTable", act::<route_table::CreateRouteTable>),
     ("CreateSecurityGroup", act::<security_group::CreateSecurityGroup>),
     ("CreateSubnet", act::<subnet::CreateSubnet>),
+    ("CreateSubnetCidrReservation", act::<subnet_cidr_reservation::CreateSubnetCidrReservation>),
     ("CreateTags", act::<tag::CreateTags>),
     ("CreateVpc", act::<vpc::CreateVpc>),
     ("CreateVpcPeeringConnection", act::<vpc_peering_connection::CreateVpcPeeringConnection>),
@@ -97,6 +100,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DeleteRouteTable", act::<route_table::DeleteRouteTable>),
     ("DeleteSecurityGroup", act::<security_group::DeleteSecurityGroup>),
     ("DeleteSubnet", act::<subnet::DeleteSubnet>),
+    ("DeleteSubnetCidrReservation", act::<subnet_cidr_reservation::DeleteSubnetCidrReservation>),
     ("DeleteTags", act::<tag::DeleteTags>),
     ("DeleteVpc", act::<vpc::DeleteVpc>),
     ("DeleteVpcPeeringConnection", act::<vpc_peering_connection::DeleteVpcPeeringConnection>),
@@ -147,6 +151,7 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("GetConsoleOutput", act::<instance::GetConsoleOutput>),
     ("GetManagedPrefixListAssociations", describe::<prefix_list::GetManagedPrefixListAssociations>),
     ("GetManagedPrefixListEntries", describe::<prefix_list::GetManagedPrefixListEntries>),
+    ("GetSubnetCidrReservations", act::<subnet_cidr_reservation::GetSubnetCidrReservations>),
     ("ImportKeyPair", act::<key_pair::ImportKeyPair>),
     ("ModifyInstanceAttribute", act::<instance_attribute::ModifyInstanceAttribute>),
     ("ModifyInstanceMetadataOptions", act::<instance_attribute::ModifyInstanceMetadataOptions>),

@@ -14,6 +14,7 @@ mod network_acl;
 mod peer_groups;
 mod peering;
 mod prefix_lists;
+mod prefixes;
 mod public_address;
 mod security_group_rules;
 mod shaped_request;

@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
     Applied, AttachmentId, Change, InstanceId, InterfaceAttribute, InterfaceId, InterfaceSource,
-    LaunchInterface, NewInterface, SecondaryAddresses,
+    LaunchInterface, NewInterface, NewPrefixes, SecondaryAddresses,
 };
 
 use super::instance::groups;
@@ -31,6 +32,7 @@ impl Maker<'_> {
             description: description(fields)?,
             tags: properties.tags()?,
             ipv6: ipv6_addresses(fields)?,
+            prefixes: prefixes(fields)?,
             ..NewInterface::new(subnet.value("the id of a subnet")?)
         };
         let place = fields.optional("PrivateIpAddress").unwrap_or(subnet).place.clone();
@@ -182,4 +184,59 @@ fn addresses(properties: &Properties<'_>) -> Result<(Option<Ipv4Addr>, Secondary
         None => SecondaryAddresses::These(others),
     };
     Ok((primary, secondary))
+}
+
+/// How the prefixes of a family are asked for.
+struct PrefixKeys {
+    count: &'static str,
+    list: &'static str,
+    entry: &'static [&'static str],
+    /// What EC2 gives to no interface besides.
+    addresses: [&'static str; 2],
+}
+
+const IPV4: PrefixKeys = PrefixKeys {
+    count: "Ipv4PrefixCount",
+    list: "Ipv4Prefixes",
+    entry: &["Ipv4Prefix"],
+    addresses: ["SecondaryPrivateIpAddressCount", "PrivateIpAddresses"],
+};
+const IPV6: PrefixKeys = PrefixKeys {
+    count: "Ipv6PrefixCount",
+    list: "Ipv6Prefixes",
+    entry: &["Ipv6Prefix"],
+    addresses: ["Ipv6AddressCount", "Ipv6Addresses"],
+};
+
+fn prefixes(fields: &Fields<'_>) -> Result<NewPrefixes, LabError> {
+    let (ipv4_count, v4) = prefixes_of(fields, &IPV4, |node| {
+        node.value::<Ipv4Net>("an IPv4 network such as 10.0.0.16/28").map(IpNet::V4)
+    })?;
+    let (ipv6_count, v6) = prefixes_of(fields, &IPV6, |node| {
+        node.value::<Ipv6Net>("an IPv6 network such as 2001:db8:0:0:1::/80").map(IpNet::V6)
+    })?;
+    Ok(NewPrefixes { ipv4_count, ipv6_count, these: v4.into_iter().chain(v6).collect() })
+}
+
+/// How many prefixes of a family, and which.
+fn prefixes_of(
+    fields: &Fields<'_>,
+    keys: &PrefixKeys,
+    read: fn(&Node) -> Result<IpNet, LabError>,
+) -> Result<(u32, Vec<IpNet>), LabError> {
+    let (counted, listed) = (fields.optional(keys.count), fields.optional(keys.list));
+    let mut others = keys.addresses.into_iter().chain(counted.map(|_| keys.list));
+    if counted.or(listed).is_some()
+        && let Some((property, node)) = others.find_map(|key| Some((key, fields.optional(key)?)))
+    {
+        let (value, why) = ("…".to_owned(), "prefixes, or their number, are asked for");
+        return Err(node.error(TemplateFault::PropertyValue { property, value, why }));
+    }
+    let entry = |node: &Node| {
+        let fields = Fields::of(node, "a prefix", keys.entry)?;
+        read(fields.required(keys.entry[0])?)
+    };
+    let count = counted.map(|node| node.value("a number of prefixes")).transpose()?;
+    let these = fields.items(keys.list)?.iter().map(entry).collect::<Result<_, _>>()?;
+    Ok((count.unwrap_or_default(), these))
 }

@@ -242,8 +242,12 @@ impl ResourceType {
             Self::NetworkInterface => &[
                 "Description",
                 "GroupSet",
+                "Ipv4PrefixCount",
+                "Ipv4Prefixes",
                 "Ipv6AddressCount",
                 "Ipv6Addresses",
+                "Ipv6PrefixCount",
+                "Ipv6Prefixes",
                 "PrivateIpAddress",
                 "PrivateIpAddresses",
                 "SecondaryPrivateIpAddressCount",

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use model::NetworkInterface;
+use model::{AddressFamily, NetworkInterface};
 
 use super::identity::Identity;
 use super::identity_document;
@@ -226,6 +226,8 @@ fn interface_data(identity: &Identity<'_>, interface: &NetworkInterface) -> Dire
     data.leaf("subnet-id", interface.subnet);
     data.leaf("vpc-id", interface.vpc);
     data.list("ipv6s", &interface.ipv6_addresses);
+    data.list("ipv4-prefix", interface.prefixes_of(AddressFamily::Ipv4));
+    data.list("ipv6-prefix", interface.prefixes_of(AddressFamily::Ipv6));
     let subnet6 = region.subnets().get(&interface.subnet).and_then(|subnet| subnet.ipv6);
     data.list("subnet-ipv6-cidr-blocks", subnet6.map(|block| block.cidr));
     let vpc6 = region.vpcs().get(&interface.vpc).into_iter().flat_map(|vpc| &vpc.ipv6);

@@ -2,13 +2,14 @@
 
 use std::net::Ipv6Addr;
 
-use model::{Applied, Change, InterfaceId, Ipv6Addresses};
+use ipnet::{IpNet, Ipv6Net};
+use model::{Applied, Change, InterfaceId, Ipv6Addresses, NewPrefixes};
 use serde::{Deserialize, Serialize};
 
 use super::Action;
+use super::prefix::{assign_prefixes, ipv6_prefixes, unassign_prefixes};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
-use crate::ec2::query::Limit;
 use crate::store::ClientToken;
 
 #[derive(Deserialize)]
@@ -18,6 +19,9 @@ pub(super) struct AssignIpv6Addresses {
     ipv6_address_count: Option<u32>,
     #[serde(default)]
     ipv6_addresses: Vec<Ipv6Addr>,
+    #[serde(default)]
+    ipv6_prefix: Vec<Ipv6Net>,
+    ipv6_prefix_count: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -25,13 +29,17 @@ pub(super) struct AssignIpv6Addresses {
 pub(super) struct AssignAnswer {
     network_interface_id: InterfaceId,
     assigned_ipv6_addresses: Vec<Ipv6Addr>,
+    assigned_ipv6_prefix_set: Vec<IpNet>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct UnassignIpv6Addresses {
     network_interface_id: InterfaceId,
+    #[serde(default)]
     ipv6_addresses: Vec<Ipv6Addr>,
+    #[serde(default)]
+    ipv6_prefix: Vec<Ipv6Net>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +47,7 @@ pub(super) struct UnassignIpv6Addresses {
 pub(super) struct UnassignAnswer {
     network_interface_id: InterfaceId,
     unassigned_ipv6_addresses: Vec<Ipv6Addr>,
+    unassigned_ipv6_prefix_set: Vec<IpNet>,
 }
 
 /// An IPv6 address that an interface is to have.
@@ -49,30 +58,48 @@ pub(super) struct NewIpv6Address {
 }
 
 impl Action for AssignIpv6Addresses {
-    const LIMITS: &'static [Limit] = &[("Ipv6Prefix", &[]), ("Ipv6PrefixCount", &["0"])];
     type Answer = AssignAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<AssignAnswer, Error> {
         let interface = self.network_interface_id;
         let addresses = one_way(self.ipv6_address_count, self.ipv6_addresses)?;
-        let addresses = addresses.ok_or_else(|| Error::MissingParameter("Ipv6AddressCount".to_owned()))?;
-        match call.apply(Change::AssignIpv6Addresses { interface, addresses })? {
-            Applied::Ipv6Addresses(assigned_ipv6_addresses) => {
-                Ok(AssignAnswer { network_interface_id: interface, assigned_ipv6_addresses })
-            }
-            _ => Err(Error::Unexpected),
+        let prefixes = ipv6_prefixes(self.ipv6_prefix_count, self.ipv6_prefix)?;
+        if addresses.is_none() && prefixes == NewPrefixes::default() {
+            return Err(Error::MissingParameter("Ipv6AddressCount".to_owned()));
         }
+        let addresses = addresses.unwrap_or(Ipv6Addresses::Count(0));
+        call.commit(move |transaction| {
+            let assign = Change::AssignIpv6Addresses { interface, addresses };
+            let Applied::Ipv6Addresses(assigned_ipv6_addresses) = transaction.apply(assign)? else {
+                return Err(Error::Unexpected);
+            };
+            Ok(AssignAnswer {
+                network_interface_id: interface,
+                assigned_ipv6_addresses,
+                assigned_ipv6_prefix_set: assign_prefixes(transaction, interface, prefixes)?,
+            })
+        })
     }
 }
 
 impl Action for UnassignIpv6Addresses {
-    const LIMITS: &'static [Limit] = &[("Ipv6Prefix", &[])];
     type Answer = UnassignAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<UnassignAnswer, Error> {
         let (interface, addresses) = (self.network_interface_id, self.ipv6_addresses);
-        call.apply(Change::UnassignIpv6Addresses { interface, addresses: addresses.clone() })?;
-        Ok(UnassignAnswer { network_interface_id: interface, unassigned_ipv6_addresses: addresses })
+        if addresses.is_empty() && self.ipv6_prefix.is_empty() {
+            return Err(Error::MissingParameter("Ipv6Addresses".to_owned()));
+        }
+        let prefixes: Vec<_> = self.ipv6_prefix.into_iter().map(IpNet::V6).collect();
+        call.commit(move |transaction| {
+            transaction.apply(Change::UnassignIpv6Addresses { interface, addresses: addresses.clone() })?;
+            unassign_prefixes(transaction, interface, &prefixes)?;
+            Ok(UnassignAnswer {
+                network_interface_id: interface,
+                unassigned_ipv6_addresses: addresses,
+                unassigned_ipv6_prefix_set: prefixes,
+            })
+        })
     }
 }
 

@@ -5,13 +5,18 @@ mod shown;
 
 use std::net::Ipv4Addr;
 
+use ipnet::{IpNet, Ipv4Net};
 use model::{
-    Applied, AttachmentId, Change, Fault, InstanceId, InterfaceId, NewInterface, SecondaryAddresses,
-    SecurityGroupId, SubnetId,
+    Applied, AttachmentId, Change, Fault, InstanceId, InterfaceId, NewInterface, NewPrefixes,
+    SecondaryAddresses, SecurityGroupId, SubnetId,
 };
 use serde::{Deserialize, Serialize};
 
 use super::ipv6_address::{NewIpv6Address, new_addresses};
+use super::prefix::{
+    NewIpv4Prefix, NewIpv6Prefix, ShownIpv4Prefix, assign_prefixes, ipv4_prefixes, new_prefixes, shown_ipv4,
+    unassign_prefixes,
+};
 use super::tag::{TagSpecification, tags_for};
 use super::{Action, DONE, Describe, Done, pick};
 use crate::ec2::Call;
@@ -40,6 +45,12 @@ pub(super) struct CreateNetworkInterface {
     ipv6_address_count: Option<u32>,
     #[serde(default)]
     ipv6_addresses: Vec<NewIpv6Address>,
+    ipv4_prefix_count: Option<u32>,
+    #[serde(default)]
+    ipv4_prefix: Vec<NewIpv4Prefix>,
+    ipv6_prefix_count: Option<u32>,
+    #[serde(default)]
+    ipv6_prefix: Vec<NewIpv6Prefix>,
     connection_tracking_specification: Option<ConnectionTrackingSpecification>,
     #[serde(default)]
     tag_specification: Vec<TagSpecification>,
@@ -103,6 +114,9 @@ pub(super) struct AssignPrivateIpAddresses {
     secondary_private_ip_address_count: Option<u32>,
     #[serde(default)]
     allow_reassignment: bool,
+    #[serde(default)]
+    ipv4_prefix: Vec<Ipv4Net>,
+    ipv4_prefix_count: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +125,7 @@ pub(super) struct AssignPrivateIpAddressesAnswer {
     r#return: bool,
     network_interface_id: InterfaceId,
     assigned_private_ip_addresses_set: Vec<AssignedAddress>,
+    assigned_ipv4_prefix_set: Vec<ShownIpv4Prefix>,
 }
 
 #[derive(Serialize)]
@@ -123,18 +138,17 @@ struct AssignedAddress {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct UnassignPrivateIpAddresses {
     network_interface_id: InterfaceId,
+    #[serde(default)]
     private_ip_address: Vec<Ipv4Addr>,
+    #[serde(default)]
+    ipv4_prefix: Vec<Ipv4Net>,
 }
 
 impl Action for CreateNetworkInterface {
     const LIMITS: &'static [Limit] = &[
         ("EnablePrimaryIpv6", &["false"]),
         ("InterfaceType", &["interface"]),
-        ("Ipv4Prefix", &[]),
-        ("Ipv4PrefixCount", &["0"]),
         ("Ipv6Addresses.N.IsPrimaryIpv6", &["false"]),
-        ("Ipv6Prefix", &[]),
-        ("Ipv6PrefixCount", &["0"]),
         ("Operator", &[]),
     ];
     const TAKES_TOKEN: bool = true;
@@ -146,13 +160,20 @@ impl Action for CreateNetworkInterface {
             self.private_ip_addresses,
             self.secondary_private_ip_address_count,
         )?;
+        let ipv6 = new_addresses(self.ipv6_address_count, self.ipv6_addresses)?;
+        let prefixes = new_prefixes(
+            (self.ipv4_prefix_count, self.ipv4_prefix),
+            (self.ipv6_prefix_count, self.ipv6_prefix),
+            [secondary.is_some(), ipv6.is_some()],
+        )?;
         let new = NewInterface {
             private_ip,
-            secondary,
+            secondary: secondary.unwrap_or(SecondaryAddresses::Count(0)),
             groups: self.security_group_id,
             description: self.description,
             tags: tags_for("network-interface", self.tag_specification)?,
-            ipv6: new_addresses(self.ipv6_address_count, self.ipv6_addresses)?,
+            ipv6,
+            prefixes,
             connection_tracking: ConnectionTrackingSpecification::of_new(
                 self.connection_tracking_specification,
             ),
@@ -233,52 +254,66 @@ impl Action for DetachNetworkInterface {
 }
 
 impl Action for AssignPrivateIpAddresses {
-    const LIMITS: &'static [Limit] = &[("Ipv4Prefix", &[]), ("Ipv4PrefixCount", &["0"])];
     type Answer = AssignPrivateIpAddressesAnswer;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Self::Answer, Error> {
+        let interface = self.network_interface_id;
+        let prefixes = ipv4_prefixes(self.ipv4_prefix_count, self.ipv4_prefix)?;
         let addresses = match (self.secondary_private_ip_address_count, self.private_ip_address) {
-            (None, these) if !these.is_empty() => SecondaryAddresses::These(these),
             (Some(count), these) if these.is_empty() => SecondaryAddresses::Count(count),
             (Some(_), _) => {
                 return Err(Error::Combination("Give private addresses or how many, not both."));
             }
-            (None, _) => return Err(Error::MissingParameter("PrivateIpAddress".to_owned())),
+            (None, these) if these.is_empty() && prefixes == NewPrefixes::default() => {
+                return Err(Error::MissingParameter("PrivateIpAddress".to_owned()));
+            }
+            (None, these) => SecondaryAddresses::These(these),
         };
         let assign = Change::AssignPrivateIpAddresses {
-            interface: self.network_interface_id,
+            interface,
             addresses,
             allow_reassignment: self.allow_reassignment,
         };
-        let Applied::PrivateAddresses(assigned) = call.apply(assign)? else { return Err(Error::Unexpected) };
-        let assigned = assigned.into_iter();
-        Ok(AssignPrivateIpAddressesAnswer {
-            r#return: true,
-            network_interface_id: self.network_interface_id,
-            assigned_private_ip_addresses_set: assigned
-                .map(|private_ip_address| AssignedAddress { private_ip_address })
-                .collect(),
+        call.commit(move |transaction| {
+            let Applied::PrivateAddresses(assigned) = transaction.apply(assign)? else {
+                return Err(Error::Unexpected);
+            };
+            let assigned = assigned.into_iter();
+            Ok(AssignPrivateIpAddressesAnswer {
+                r#return: true,
+                network_interface_id: interface,
+                assigned_private_ip_addresses_set: assigned
+                    .map(|private_ip_address| AssignedAddress { private_ip_address })
+                    .collect(),
+                assigned_ipv4_prefix_set: shown_ipv4(assign_prefixes(transaction, interface, prefixes)?),
+            })
         })
     }
 }
 
 impl Action for UnassignPrivateIpAddresses {
-    const LIMITS: &'static [Limit] = &[("Ipv4Prefix", &[])];
     type Answer = Done;
 
     fn run(self, call: &Call<'_>, _: Option<ClientToken>) -> Result<Done, Error> {
         let (interface, addresses) = (self.network_interface_id, self.private_ip_address);
-        call.apply(Change::UnassignPrivateIpAddresses { interface, addresses })?;
-        Ok(DONE)
+        if addresses.is_empty() && self.ipv4_prefix.is_empty() {
+            return Err(Error::MissingParameter("PrivateIpAddress".to_owned()));
+        }
+        let prefixes: Vec<_> = self.ipv4_prefix.into_iter().map(IpNet::V4).collect();
+        call.commit(move |transaction| {
+            transaction.apply(Change::UnassignPrivateIpAddresses { interface, addresses })?;
+            unassign_prefixes(transaction, interface, &prefixes)?;
+            Ok(DONE)
+        })
     }
 }
 
-/// The addresses of a new interface, of the three ways to ask for them.
+/// The addresses of a new interface, of the three ways to ask for them: the primary one, and others if any are asked for.
 pub(super) fn addresses(
     primary: Option<Ipv4Addr>,
     list: Vec<NewAddress>,
     count: Option<u32>,
-) -> Result<(Option<Ipv4Addr>, SecondaryAddresses), Error> {
+) -> Result<(Option<Ipv4Addr>, Option<SecondaryAddresses>), Error> {
     let (listed, secondary): (Vec<_>, Vec<_>) = list.into_iter().partition(|address| address.primary);
     let mut primaries = primary.into_iter().chain(listed.iter().map(|address| address.private_ip_address));
     let primary = primaries.next();
@@ -287,8 +322,9 @@ pub(super) fn addresses(
     }
     let secondary: Vec<_> = secondary.iter().map(|address| address.private_ip_address).collect();
     match count {
-        None => Ok((primary, SecondaryAddresses::These(secondary))),
-        Some(count) if secondary.is_empty() => Ok((primary, SecondaryAddresses::Count(count))),
+        None | Some(0) if secondary.is_empty() => Ok((primary, None)),
+        None => Ok((primary, Some(SecondaryAddresses::These(secondary)))),
+        Some(count) if secondary.is_empty() => Ok((primary, Some(SecondaryAddresses::Count(count)))),
         Some(_) => Err(Error::Combination("Give secondary private addresses or how many, not both.")),
     }
 }

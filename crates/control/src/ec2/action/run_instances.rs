@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{
     Applied, Change, Fault, ImageId, InstanceId, InterfaceId, InterfaceSource, Launch, LaunchInterface,
-    MetadataOptions, NewInterface, Region, ReservationId, SecurityGroupId, SubnetId, Tags,
+    MetadataOptions, NewInterface, NewPrefixes, Region, ReservationId, SecondaryAddresses, SecurityGroupId,
+    SubnetId, Tags,
 };
 use serde::Deserialize;
 
@@ -14,6 +15,7 @@ use super::default_vpc::subnet_or_default;
 use super::instance::Reservation;
 use super::ipv6_address::{NewIpv6Address, new_addresses};
 use super::network_interface::{ConnectionTrackingSpecification, NewAddress, addresses};
+use super::prefix::{NewIpv4Prefix, NewIpv6Prefix, new_prefixes};
 use super::tag::{TagSpecification, tags_for_both};
 use super::{Action, image, instance_type};
 use crate::ec2::Call;
@@ -63,6 +65,12 @@ struct InterfaceSpecification {
     ipv6_address_count: Option<u32>,
     #[serde(default)]
     ipv6_addresses: Vec<NewIpv6Address>,
+    ipv4_prefix_count: Option<u32>,
+    #[serde(default)]
+    ipv4_prefix: Vec<NewIpv4Prefix>,
+    ipv6_prefix_count: Option<u32>,
+    #[serde(default)]
+    ipv6_prefix: Vec<NewIpv6Prefix>,
     connection_tracking_specification: Option<ConnectionTrackingSpecification>,
     delete_on_termination: Option<bool>,
     associate_public_ip_address: Option<bool>,
@@ -127,11 +135,7 @@ impl Action for RunInstances {
         ("NetworkInterface.N.EnaQueueCount", &[]),
         ("NetworkInterface.N.EnaSrdSpecification", &[]),
         ("NetworkInterface.N.InterfaceType", &["interface"]),
-        ("NetworkInterface.N.Ipv4Prefix", &[]),
-        ("NetworkInterface.N.Ipv4PrefixCount", &["0"]),
         ("NetworkInterface.N.Ipv6Addresses.N.IsPrimaryIpv6", &["false"]),
-        ("NetworkInterface.N.Ipv6Prefix", &[]),
-        ("NetworkInterface.N.Ipv6PrefixCount", &["0"]),
         ("NetworkInterface.N.NetworkCardIndex", &["0"]),
         ("NetworkInterface.N.PrimaryIpv6", &["false"]),
         ("NetworkPerformanceOptions.BandwidthWeighting", &["default"]),
@@ -175,7 +179,11 @@ impl Action for RunInstances {
                         }
                         Ok(_) => return Err(Error::Unexpected),
                         // As many as there is room for.
-                        Err(Fault::InsufficientFreeAddresses(_)) if count > fewest => count -= 1,
+                        Err(Fault::InsufficientFreeAddresses(_) | Fault::InsufficientCidrBlocks(_))
+                            if count > fewest =>
+                        {
+                            count -= 1;
+                        }
                         Err(fault) => return Err(fault.into()),
                     }
                 }
@@ -249,15 +257,21 @@ impl InterfaceSpecification {
             self.secondary_private_ip_address_count,
         )?;
         let ipv6 = new_addresses(self.ipv6_address_count, self.ipv6_addresses)?;
+        let prefixes = new_prefixes(
+            (self.ipv4_prefix_count, self.ipv4_prefix),
+            (self.ipv6_prefix_count, self.ipv6_prefix),
+            [secondary.is_some(), ipv6.is_some()],
+        )?;
         let source = match (self.network_interface_id, self.subnet_id) {
             (None, asked) => InterfaceSource::New {
                 interface: NewInterface {
                     private_ip,
-                    secondary,
+                    secondary: secondary.unwrap_or(SecondaryAddresses::Count(0)),
                     groups: self.security_group_id,
                     description: self.description.unwrap_or_default(),
                     tags: tags.clone(),
                     ipv6,
+                    prefixes,
                     connection_tracking: ConnectionTrackingSpecification::of_new(
                         self.connection_tracking_specification,
                     ),
@@ -268,7 +282,9 @@ impl InterfaceSpecification {
             (Some(interface), None)
                 if self.security_group_id.is_empty()
                     && private_ip.is_none()
+                    && secondary.is_none()
                     && ipv6.is_none()
+                    && prefixes == NewPrefixes::default()
                     && self.associate_public_ip_address.is_none() =>
             {
                 InterfaceSource::Existing(interface)

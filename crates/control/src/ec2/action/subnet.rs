@@ -1,7 +1,7 @@
 //! Subnets.
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use model::{Applied, Change, Fault, Region, Subnet, SubnetId, SubnetIpv6Attribute, VpcId};
+use model::{AddressFamily, Applied, Change, Fault, Region, Subnet, SubnetId, SubnetIpv6Attribute, VpcId};
 use serde::{Deserialize, Serialize};
 
 use super::place::{zone_id, zone_of};
@@ -208,9 +208,13 @@ impl Action for ModifySubnetAttribute {
 pub(super) fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
     let key = region.key();
     let inside = region.interfaces().values().filter(|interface| interface.subnet == subnet.id);
-    let taken =
-        subnet.reserved().len() + inside.map(|interface| interface.addresses().count()).sum::<usize>();
-    let all = 1_u64 << (32 - u32::from(subnet.cidr.prefix_len()));
+    // Those that are only reserved are not used.
+    let used = inside.map(|interface| {
+        let prefixes = interface.prefixes_of(AddressFamily::Ipv4);
+        let of_prefixes = prefixes.map(|prefix| size(prefix.max_prefix_len() - prefix.prefix_len()));
+        interface.addresses().count() as u64 + of_prefixes.sum::<u64>()
+    });
+    let taken = subnet.reserved().len() as u64 + used.sum::<u64>();
     ShownSubnet {
         subnet_id: subnet.id,
         subnet_arn: format!("arn:aws:ec2:{}:{}:subnet/{}", key.region.0, key.account.0, subnet.id),
@@ -218,7 +222,7 @@ pub(super) fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
         owner_id: key.account.0.clone(),
         state: "available",
         cidr_block: subnet.cidr,
-        available_ip_address_count: all.saturating_sub(taken as u64),
+        available_ip_address_count: size(32 - subnet.cidr.prefix_len()).saturating_sub(taken),
         availability_zone: subnet.availability_zone.clone(),
         availability_zone_id: zone_id(&subnet.availability_zone),
         default_for_az: subnet.default_for_az,
@@ -239,4 +243,9 @@ pub(super) fn shown(region: &Region, subnet: &Subnet) -> ShownSubnet {
         },
         tag_set: tag_set(&subnet.tags),
     }
+}
+
+/// How many addresses a block has, by the length of its host part.
+fn size(host_bits: u8) -> u64 {
+    1 << host_bits
 }

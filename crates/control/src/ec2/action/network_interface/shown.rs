@@ -3,13 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{
-    AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId, InterfaceKind,
-    NetworkInterface, Region, SubnetId, VpcId,
+    AddressFamily, AllocationId, AssociationId, Attachment, AttachmentId, InstanceId, InterfaceId,
+    InterfaceKind, NetworkInterface, Region, SubnetId, VpcId,
 };
 use serde::Serialize;
 
 use super::connection_tracking::ShownConnectionTracking;
 use crate::ec2::action::place::zone_id;
+use crate::ec2::action::prefix::{ShownIpv4Prefix, ShownIpv6Prefix, shown_ipv4, shown_ipv6};
 use crate::ec2::action::security_group::{Membership, memberships};
 use crate::ec2::action::tag::{Tag, tag_set};
 use crate::ec2::filter::{Findable, Names};
@@ -37,6 +38,8 @@ pub(in crate::ec2::action) struct ShownInterface {
     association: Option<ShownAssociation>,
     private_ip_addresses_set: Vec<ShownPrivateAddress>,
     ipv6_addresses_set: Vec<ShownIpv6Address>,
+    ipv4_prefix_set: Vec<ShownIpv4Prefix>,
+    ipv6_prefix_set: Vec<ShownIpv6Prefix>,
     connection_tracking_configuration: Option<ShownConnectionTracking>,
     tag_set: Findable<Vec<Tag>>,
 }
@@ -160,6 +163,8 @@ pub(in crate::ec2::action) fn shown_interface(
             .iter()
             .map(|&ipv6_address| ShownIpv6Address { ipv6_address, is_primary_ipv6: false })
             .collect(),
+        ipv4_prefix_set: shown_ipv4(interface.prefixes_of(AddressFamily::Ipv4)),
+        ipv6_prefix_set: shown_ipv6(interface),
         connection_tracking_configuration: ShownConnectionTracking::of(interface.connection_tracking),
         tag_set: tag_set(&interface.tags).into(),
     }
