@@ -13,10 +13,7 @@ ABSENT = {
         Subnet.EnableLniAtDeviceIndex Subnet.OutpostArn RouteTableAssociation.PublicIpv4Pool
         Route.IpAddress SecurityGroupReference.TransitGatewayId
     """,
-    "Requests for it are refused: prefixes of interfaces, appliances, regional NAT gateways, IPAM, encryption": """
-        AssignIpv6AddressesResult.AssignedIpv6Prefixes AssignPrivateIpAddressesResult.AssignedIpv4Prefixes
-        UnassignIpv6AddressesResult.UnassignedIpv6Prefixes InstanceNetworkInterface.Ipv4Prefixes
-        InstanceNetworkInterface.Ipv6Prefixes NetworkInterface.Ipv4Prefixes NetworkInterface.Ipv6Prefixes
+    "Requests for it are refused: appliances, regional NAT gateways, IPAM, encryption": """
         NetworkInterface.Ipv6Native NetworkInterface.AssociatedSubnets NatGateway.AttachedAppliances
         NatGateway.AutoProvisionZones NatGateway.AutoScalingIps NatGateway.ProvisionedBandwidth
         NatGateway.RouteTableId NatGatewayAddress.AvailabilityZone NatGatewayAddress.AvailabilityZoneId

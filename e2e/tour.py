@@ -1,6 +1,7 @@
 """A cloud in which each action of the API is carried out at least once, with all that its answer can show."""
 
 import base64
+import ipaddress
 import re
 import time
 import xml.etree.ElementTree as ElementTree
@@ -54,6 +55,12 @@ def go(url):
     return tour.answers
 
 
+def prefix_of(part):
+    """A /80 of a subnet's IPv6 addresses."""
+    first = int(ipaddress.ip_network(part).network_address)
+    return str(ipaddress.ip_network((first | 0xFF << 48, 80)))
+
+
 def network(tour):
     class Made:
         pass
@@ -69,6 +76,16 @@ def network(tour):
     made.subnet = tour.CreateSubnet(
         VpcId=made.id, CidrBlock="10.60.1.0/24", Ipv6CidrBlock=part, TagSpecifications=tags("subnet")
     )["Subnet"]["SubnetId"]
+    for family, cidr in (("v4", "10.60.1.192/28"), ("v6", prefix_of(part))):
+        reserved = tour.CreateSubnetCidrReservation(
+            SubnetId=made.subnet,
+            Cidr=cidr,
+            ReservationType="explicit",
+            Description=family,
+            TagSpecifications=tags("subnet-cidr-reservation"),
+        )["SubnetCidrReservation"]
+    tour.GetSubnetCidrReservations(SubnetId=made.subnet)
+    tour.DeleteSubnetCidrReservation(SubnetCidrReservationId=reserved["SubnetCidrReservationId"])
     for change in ("MapPublicIpOnLaunch", "AssignIpv6AddressOnCreation"):
         tour.ModifySubnetAttribute(SubnetId=made.subnet, **{change: {"Value": True}})
     tour.ModifyVpcAttribute(VpcId=made.id, EnableDnsSupport={"Value": False})
@@ -121,6 +138,11 @@ def instances(tour, vpc):
     tour.UnassignPrivateIpAddresses(**eni, PrivateIpAddresses=[one[0]["PrivateIpAddress"]])
     more = tour.AssignIpv6Addresses(**eni, Ipv6AddressCount=1)["AssignedIpv6Addresses"]
     tour.UnassignIpv6Addresses(**eni, Ipv6Addresses=more)
+    four = tour.AssignPrivateIpAddresses(**eni, Ipv4PrefixCount=2)["AssignedIpv4Prefixes"]
+    tour.UnassignPrivateIpAddresses(**eni, Ipv4Prefixes=[four[0]["Ipv4Prefix"]])
+    six = tour.AssignIpv6Addresses(**eni, Ipv6PrefixCount=2)["AssignedIpv6Prefixes"]
+    tour.UnassignIpv6Addresses(**eni, Ipv6Prefixes=six[:1])
+    tour.DescribeNetworkInterfaces()
 
     launched = tour.RunInstances(
         ImageId=IMAGE,
