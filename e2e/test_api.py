@@ -36,6 +36,7 @@ KINDS = {
         "InvalidSubnetCidrBlockAssociationID.NotFound",
         "InvalidSubnetCidrBlockAssociationID.NotFound",
     ),
+    "scr": ("InvalidSubnetCidrReservationID.NotFound", "InvalidSubnetCidrReservationID.NotFound"),
     "vpc-cidr-assoc": ("InvalidVpcCidrBlockAssociationID.NotFound", "InvalidVpcCidrBlockAssociationID.NotFound"),
 }
 VPC, SUBNET, TABLE, GATEWAY, GROUP, RULE, ENI, ADDRESS, INSTANCE = (
@@ -83,6 +84,7 @@ CALLS = {
     "CreateRouteTable": {"VpcId": VPC},
     "CreateSecurityGroup": {"VpcId": VPC, "GroupName": "x", "Description": "x"},
     "CreateSubnet": {"VpcId": VPC, "CidrBlock": "10.60.1.0/24"},
+    "CreateSubnetCidrReservation": {"SubnetId": SUBNET, "Cidr": "10.60.0.0/28", "ReservationType": "explicit"},
     "CreateTags": {"Resources": [VPC], "Tags": [{"Key": "k", "Value": "v"}]},
     "CreateVpc": {"CidrBlock": "10.60.0.0/16"},
     "CreateVpcPeeringConnection": {"VpcId": VPC, "PeerVpcId": VPC},
@@ -100,6 +102,7 @@ CALLS = {
     "DeleteRouteTable": {"RouteTableId": TABLE},
     "DeleteSecurityGroup": {"GroupId": GROUP},
     "DeleteSubnet": {"SubnetId": SUBNET},
+    "DeleteSubnetCidrReservation": {"SubnetCidrReservationId": "scr-0123456789abcdef0"},
     "DeleteTags": {"Resources": [VPC], "Tags": [{"Key": "k"}]},
     "DeleteVpc": {"VpcId": VPC},
     "DeleteVpcPeeringConnection": {"VpcPeeringConnectionId": PEERING},
@@ -143,6 +146,7 @@ CALLS = {
     "GetConsoleOutput": {"InstanceId": INSTANCE},
     "GetManagedPrefixListAssociations": {"PrefixListId": LIST},
     "GetManagedPrefixListEntries": {"PrefixListId": LIST},
+    "GetSubnetCidrReservations": {"SubnetId": SUBNET},
     "ImportKeyPair": {"KeyName": "k", "PublicKeyMaterial": KEY},
     "ModifyInstanceAttribute": {"InstanceId": INSTANCE, "SourceDestCheck": {"Value": False}},
     "ModifyInstanceMetadataOptions": {"InstanceId": INSTANCE, "HttpTokens": "required"},

@@ -164,7 +164,7 @@ fn machine(
         ..NewInterface::new(subnet)
     };
     let image = "ami-00000000000000001".parse().unwrap();
-    let launch = Change::RunInstances(Launch::new(image, "t3.micro".to_owned(), interface));
+    let launch = Change::RunInstances(Launch::new(image, "m5.xlarge".to_owned(), interface));
     let Applied::Instances { instances, .. } = cloud.apply(launch) else { panic!("no instance") };
     let instance = instances[0];
     cloud.apply(Change::SetInstanceState { instance, state: InstanceState::Running });

@@ -8,8 +8,8 @@ use model::{
     AllocationId, AssociationId, AttachmentId, BadId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
     ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetId, VpcCidrAssociationId, VpcId,
-    VpcPeeringConnectionId,
+    SecurityGroupRuleId, SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId,
+    VpcId, VpcPeeringConnectionId,
 };
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -22,7 +22,7 @@ pub(super) type Unused = RefCell<Vec<(String, String)>>;
 
 /// EC2's code for a malformed id of each kind, where "Error codes for the Amazon EC2 API" has one; else the code
 /// for an id that does not exist.
-const MALFORMED: [(&str, &str); 25] = [
+const MALFORMED: [(&str, &str); 26] = [
     (VpcId::PREFIX, "InvalidVpcID.Malformed"),
     (SubnetId::PREFIX, "InvalidSubnetID.Malformed"),
     (RouteTableId::PREFIX, "InvalidRouteTableId.Malformed"),
@@ -48,6 +48,7 @@ const MALFORMED: [(&str, &str); 25] = [
     (EgressOnlyInternetGatewayId::PREFIX, "InvalidEgressOnlyInternetGatewayId.Malformed"),
     (SubnetCidrAssociationId::PREFIX, "InvalidSubnetCidrBlockAssociationID.NotFound"),
     (FlowLogId::PREFIX, "InvalidFlowLogId.Malformed"),
+    (SubnetCidrReservationId::PREFIX, "InvalidSubnetCidrReservationID.NotFound"),
 ];
 
 /// A name among the parameters, and what is there.
