@@ -4,6 +4,7 @@ pub mod clock;
 pub mod cloud;
 pub mod fabric;
 pub mod holder;
+pub mod image;
 pub mod kernel;
 pub mod ledger;
 pub mod machine;

@@ -1,10 +1,10 @@
 //! Machines: a cloud instance, or a host of the world around, made of namespaces and a small init.
 //!
 //! A machine has a network namespace (pinned, made by others), and a mount, a PID and a UTS namespace that
-//! live as long as its init, which is PID 1 in them. It sees the host's files read-only, but for `/etc`,
-//! `/run`, `/tmp`, `/var/log` and what DHCP clients write, which are its own and empty at each start. It is
-//! no child of whoever started it, and outlives it. Its root is the host's root: the walls keep accidents
-//! in, not attackers.
+//! live as long as its init, which is PID 1 in them. It sees the host's files, or those of an image, read-only, but for
+//! `/etc`, `/run`, `/tmp`, `/var/log` and what DHCP clients write, which are its own and empty at each start. It is
+//! no child of whoever started it, and outlives it. Its user root is the host's: the walls keep accidents in, not
+//! attackers.
 
 mod children;
 mod dhcp;

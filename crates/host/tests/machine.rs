@@ -22,11 +22,12 @@ use tempfile::TempDir;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 11] = [
+const TESTS: [Test; 12] = [
     ("a_machine_has_its_own_names_and_processes", a_machine_has_its_own_names_and_processes),
     ("the_hosts_files_are_there_but_cannot_be_changed", the_hosts_files_are_there_but_cannot_be_changed),
     ("etc_is_its_own", etc_is_its_own),
     ("image_files_lie_over_the_hosts", image_files_lie_over_the_hosts),
+    ("an_image_is_the_root", an_image_is_the_root),
     ("exec_tells_how_the_program_ended", exec_tells_how_the_program_ended),
     ("user_data_runs_once", user_data_runs_once),
     ("the_images_dhcp_client_runs_before_the_rest", the_images_dhcp_client_runs_before_the_rest),
@@ -88,6 +89,7 @@ impl Machine {
             hostname: format!("{name}-host"),
             namespace: namespace.name().to_owned(),
             state_dir: directory.path().join("state"),
+            root: None,
             files: [].into(),
             reboots: 0,
             dhcp: None,
@@ -249,6 +251,45 @@ fn image_files_lie_over_the_hosts() {
     });
     assert_eq!(machine.shell("/run/tool"), "tool");
     assert!(!Path::new("/etc/ringwall-test").exists());
+}
+
+fn an_image_is_the_root() {
+    let mut machine = Machine::new("root");
+    let root = tempfile::tempdir().unwrap();
+    for place in ["bin", "dev", "etc/dhcp", "proc", "run", "sys", "tmp", "var/log"] {
+        fs::create_dir_all(root.path().join(place)).unwrap();
+    }
+    fs::write(root.path().join("etc/motd"), "welcome\n").unwrap();
+    // A shell and what it needs of the host, whichever libraries these are.
+    let programs = ["sh", "ls", "cat", "touch"].map(|name| format!("/bin/{name}"));
+    let needed = Command::new("ldd").args(&programs).output().unwrap().stdout;
+    let needed = String::from_utf8(needed).unwrap();
+    let libraries =
+        needed.split_whitespace().map(|word| word.trim_end_matches(':')).filter(|word| word.starts_with('/'));
+    for file in libraries.chain(programs.iter().map(String::as_str)) {
+        let copy = root.path().join(file.trim_start_matches('/'));
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(file, copy).unwrap();
+    }
+    machine.spec.root = Some(root.path().to_owned());
+    machine.spec.user_data = Some(b"#!/bin/sh\ncat /etc/motd > /run/read\n".into());
+    assert!(matches!(machine.start(), MachineStatus::Running { .. }), "{}", machine.console());
+    assert_eq!(machine.shell("cat /run/read"), "welcome");
+    assert_eq!(machine.shell("cat /etc/hostname"), "root-host");
+    assert_eq!(machine.shell("cat /proc/1/comm"), "ringwall-init");
+    // Nothing of the host is left, but for its devices, and nothing of the image can be changed.
+    let mounts = machine.shell("cat /proc/mounts");
+    assert!(mounts.lines().all(|line| !line.contains("/netns")), "{mounts}");
+    assert_eq!(machine.shell("ls /bin"), "cat\nls\nsh\ntouch");
+    assert_eq!(machine.shell("ls /dev/null"), "/dev/null");
+    machine.shell("touch /etc/own /tmp/own /run/own /var/log/own");
+    machine.refuses("touch /own");
+    machine.refuses("touch /bin/own");
+    assert!(!root.path().join("etc/own").exists());
+    machine.stop();
+    machine.spec.root = Some(root.path().join("missing"));
+    let MachineStatus::Failed { message } = machine.start() else { panic!("it runs") };
+    assert!(message.contains("missing"), "{message}");
 }
 
 fn exec_tells_how_the_program_ended() {

@@ -40,6 +40,7 @@ pub fn host_machines(lab: &Lab, deployment: &Deployment, directory: &Path) -> Ve
             namespace: Names::of(&lab.name).of_host(name),
             state_dir: directory.join(name),
             files: BTreeMap::from([NO_RESOLVER.map(str::to_owned).into()]),
+            root: None,
             reboots: 0,
             dhcp: None,
             dhcp6: None,

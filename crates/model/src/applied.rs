@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
-    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, ReservationId, RouteTableAssociationId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId,
     VpcId, VpcPeeringConnectionId,
@@ -85,4 +85,6 @@ pub enum Applied {
     SubnetCidrReservation(SubnetCidrReservationId),
     /// Prefixes of an interface, in the order they were given.
     Prefixes(Vec<IpNet>),
+    /// A machine image.
+    Image(ImageId),
 }

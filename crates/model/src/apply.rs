@@ -257,6 +257,10 @@ impl Region {
             Change::UnassignPrefixes { interface, prefixes } => {
                 done(self.unassign_prefixes(interface, &prefixes)?)
             }
+            Change::RegisterImage { name, description, location, architecture, time, tags } => {
+                Applied::Image(self.register_image(name, description, location, architecture, time, tags)?)
+            }
+            Change::DeregisterImage { image } => done(self.deregister_image(image)?),
         };
         self.generation += 1;
         Ok(applied)

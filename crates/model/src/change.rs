@@ -10,7 +10,7 @@ use crate::dhcp_options::DhcpConfiguration;
 use crate::flow_log::NewFlowLog;
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
-    InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
+    ImageId, InstanceId, InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclAssociationId,
     NetworkAclId, PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
     SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
@@ -745,5 +745,25 @@ pub enum Change {
         interface: InterfaceId,
         /// Which.
         prefixes: Vec<IpNet>,
+    },
+    /// A machine image. Gives `Applied::Image`.
+    RegisterImage {
+        /// Unlike that of any other image of the region.
+        name: String,
+        /// In words.
+        description: Option<String>,
+        /// What it is made of. Not looked into.
+        location: String,
+        /// As EC2 calls it, such as "x86_64". Not looked into.
+        architecture: String,
+        /// When, in seconds since 1970.
+        time: u64,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Takes away a machine image. Instances that run it go on.
+    DeregisterImage {
+        /// The image.
+        image: ImageId,
     },
 }

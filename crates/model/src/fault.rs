@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::id::{
     AllocationId, AssociationId, AttachmentId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId,
-    InstanceId, InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
+    ImageId, InstanceId, InterfaceId, InternetGatewayId, NatGatewayId, NetworkAclAssociationId, NetworkAclId,
     PrefixListId, RouteTableAssociationId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
     SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId, VpcId,
     VpcPeeringConnectionId,
@@ -410,6 +410,22 @@ pub enum Fault {
     /// `InvalidParameterCombination`: interfaces of a machine of this type have no prefixes.
     #[error("Prefix delegation is not supported for the instance type '{0}'.")]
     PrefixesNotSupported(String),
+    /// `InvalidAMIID.NotFound`
+    #[error("The image id '[{0}]' does not exist")]
+    ImageNotFound(ImageId),
+    /// `InvalidAMIName.Malformed`
+    #[error(
+        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, and ()[] ./-'@_ only"
+    )]
+    ImageNameMalformed(String),
+    /// `InvalidAMIName.Duplicate`
+    #[error("AMI name {name} is already in use by AMI {image}")]
+    ImageNameDuplicate {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        image: ImageId,
+    },
 }
 
 /// What still needs a resource that was to go.

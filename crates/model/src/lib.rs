@@ -19,6 +19,7 @@ mod fault;
 mod fixture;
 mod flow_log;
 mod id;
+mod image;
 mod instance;
 mod interface;
 mod internet_gateway;
@@ -57,6 +58,7 @@ pub use id::{
     SecurityGroupRuleId, SubnetCidrAssociationId, SubnetCidrReservationId, SubnetId, VpcCidrAssociationId,
     VpcId, VpcPeeringConnectionId,
 };
+pub use image::Image;
 pub use instance::{
     Instance, InstanceAttribute, InstanceState, InterfaceSource, Launch, LaunchInterface, MetadataOptions,
     NetworkLimits, StateReason,

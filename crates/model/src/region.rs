@@ -11,10 +11,11 @@ use crate::dhcp_options::DhcpOptions;
 use crate::egress_only_internet_gateway::EgressOnlyInternetGateway;
 use crate::flow_log::FlowLog;
 use crate::id::{
-    AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
-    InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
-    SubnetCidrReservationId, SubnetId, VpcId, VpcPeeringConnectionId,
+    AllocationId, DhcpOptionsId, Digits, EgressOnlyInternetGatewayId, FlowLogId, ImageId, InstanceId,
+    InterfaceId, InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId,
+    SecurityGroupId, SubnetCidrReservationId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
+use crate::image::Image;
 use crate::instance::Instance;
 use crate::interface::{NetworkInterface, host_name};
 use crate::internet_gateway::InternetGateway;
@@ -84,6 +85,8 @@ pub struct Region {
     pub(crate) flow_logs: BTreeMap<FlowLogId, FlowLog>,
     #[serde(default)]
     pub(crate) subnet_cidr_reservations: BTreeMap<SubnetCidrReservationId, SubnetCidrReservation>,
+    #[serde(default)]
+    pub(crate) images: BTreeMap<ImageId, Image>,
 }
 
 impl Region {
@@ -118,6 +121,7 @@ impl Region {
             dhcp_options: BTreeMap::new(),
             flow_logs: BTreeMap::new(),
             subnet_cidr_reservations: BTreeMap::new(),
+            images: BTreeMap::new(),
         }
     }
 
@@ -221,6 +225,11 @@ impl Region {
     /// The reservations of the addresses of all subnets.
     pub fn subnet_cidr_reservations(&self) -> &BTreeMap<SubnetCidrReservationId, SubnetCidrReservation> {
         &self.subnet_cidr_reservations
+    }
+
+    /// All images that were registered, and not deregistered since.
+    pub fn images(&self) -> &BTreeMap<ImageId, Image> {
+        &self.images
     }
 
     /// The name that a private address has in the VPC's DNS: "ip-10-0-0-4.eu-west-1.compute.internal".

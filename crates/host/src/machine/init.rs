@@ -168,7 +168,7 @@ impl Machine<'_> {
             speak_ipv6(interface)?;
             self.ipv6 = true;
         }
-        mounts::set_up(&spec.hostname)?;
+        mounts::set_up(&spec.hostname, spec.root.as_deref())?;
         files::write_all(&spec.files)?;
         if let Some(interface) = &spec.dhcp {
             self.dhcp = self.run_dhcp(interface)?;

@@ -1,4 +1,4 @@
-//! What a machine sees of the host's files: all of them, read-only, but for a few places of its own.
+//! What a machine sees of the host's files, or an image's: all of them, read-only, but for a few places of its own.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fs;
@@ -13,6 +13,9 @@ use crate::namespace;
 
 /// The host's `/etc`, read-only, as the machine's `/etc` links to it.
 pub(super) const HOST_ETC: &str = "/run/ringwall/etc";
+
+/// Where the host's root is while a machine leaves it: a directory of every image.
+const HOST_ROOT: &str = "/run";
 
 /// Places of the machine's own, with their modes, where the host has them. `/run` comes first: it will
 /// hold what the others need.
@@ -31,8 +34,9 @@ const OWN: [(&str, &CStr); 8] = [
 const OWN_ETC: [&str; 4] = ["dhcp", "resolv.conf", "hosts", "hostname"];
 
 /// Makes the mount namespace of the calling process, a new one, the machine's. The process must be in the
-/// machine's network and PID namespaces, since `/sys` and `/proc` show those of whoever mounts them.
-pub(super) fn set_up(hostname: &str) -> Result<(), SetUpError> {
+/// machine's network and PID namespaces, since `/sys` and `/proc` show those of whoever mounts them. With an `image`,
+/// a directory, all but `/dev` is the image's and not the host's.
+pub(super) fn set_up(hostname: &str, image: Option<&Path>) -> Result<(), SetUpError> {
     let root = Path::new("/");
     rustix::mount::mount_change(root, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(failed("make private", root))?;
@@ -43,10 +47,17 @@ pub(super) fn set_up(hostname: &str) -> Result<(), SetUpError> {
     for point in below.iter().rev() {
         let _ = rustix::mount::unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     }
+    if let Some(image) = image {
+        enter(image)?;
+    }
     let own_etc = EtcCopies::read(Path::new("/etc"));
     set_read_only(c"/", true).map_err(failed("make read-only", root))?;
     mount_proc()?;
     mount_new("sysfs", Path::new("/sys"), MountFlags::RDONLY | MountFlags::NOEXEC, None)?;
+    if image.is_some() {
+        rustix::mount::unmount(HOST_ROOT, UnmountFlags::DETACH)
+            .map_err(failed("leave", Path::new(HOST_ROOT)))?;
+    }
     for (path, mode) in OWN {
         let path = Path::new(path);
         if fs::symlink_metadata(path).is_ok_and(|file| file.is_dir()) {
@@ -55,6 +66,18 @@ pub(super) fn set_up(hostname: &str) -> Result<(), SetUpError> {
     }
     fs::create_dir_all("/run/lock").map_err(failed("create", Path::new("/run/lock")))?;
     mount_etc(&own_etc?, hostname)
+}
+
+/// Makes a directory the root, and puts the host's below it for the time being: a user namespace may mount a new `/proc`
+/// only beside one that it has.
+fn enter(image: &Path) -> Result<(), SetUpError> {
+    rustix::mount::mount_bind(image, image).map_err(failed("mount", image))?;
+    let dev = image.join("dev");
+    rustix::mount::mount_bind_recursive("/dev", &dev).map_err(failed("mount", &dev))?;
+    rustix::process::chdir(image).map_err(failed("enter", image))?;
+    let below = HOST_ROOT.trim_start_matches('/');
+    rustix::process::pivot_root(".", below).map_err(failed("make a root of", image))?;
+    rustix::process::chdir("/").map_err(failed("enter", image))
 }
 
 /// Whether a directory lies on one of the machine's own file systems.

@@ -19,6 +19,9 @@ pub struct MachineSpec {
     /// Its directory on the host, absolute: made by [`start`](super::start) if need be, holds `spec.json`,
     /// `console.log`, `pid`, `status.json` and the marker `user-data.done`.
     pub state_dir: PathBuf,
+    /// The directory that it has for its root, absolute: an image's root file system. Without, the host's.
+    #[serde(default)]
+    pub root: Option<PathBuf>,
     /// Files of the image by absolute path, laid over the machine's own `/etc`, `/run`, `/tmp`, ….
     /// One that starts with `#!` becomes executable.
     #[serde(default)]

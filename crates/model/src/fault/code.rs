@@ -94,6 +94,9 @@ impl Fault {
             Fault::InsufficientCidrBlocks(_) => "InsufficientCidrBlocks",
             Fault::PrefixInUse(_) => "InvalidIPAddress.InUse",
             Fault::PrefixesNotSupported(_) => "InvalidParameterCombination",
+            Fault::ImageNotFound(_) => "InvalidAMIID.NotFound",
+            Fault::ImageNameMalformed(_) => "InvalidAMIName.Malformed",
+            Fault::ImageNameDuplicate { .. } => "InvalidAMIName.Duplicate",
         }
     }
 }

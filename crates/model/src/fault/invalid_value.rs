@@ -46,6 +46,9 @@ pub enum InvalidValue {
     /// The VPC has an internet gateway already.
     #[error("Network {0} already has an internet gateway attached")]
     NetworkHasGateway(VpcId),
+    /// A description of an image that is too long.
+    #[error("Value ({0}) for parameter Description is invalid. It has more than 255 characters.")]
+    ImageDescription(String),
     /// A route table and a subnet of different VPCs.
     #[error("Route table {table} and subnet {subnet} belong to different networks")]
     TableAndSubnetApart {

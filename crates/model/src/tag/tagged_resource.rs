@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::id::{
-    AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId, InstanceId, InterfaceId,
+    AllocationId, DhcpOptionsId, EgressOnlyInternetGatewayId, FlowLogId, ImageId, InstanceId, InterfaceId,
     InternetGatewayId, KeyPairId, NatGatewayId, NetworkAclId, PrefixListId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetCidrReservationId, SubnetId, VpcId, VpcPeeringConnectionId,
 };
@@ -54,6 +54,8 @@ pub enum TaggedResource {
     FlowLog(FlowLogId),
     /// A reservation of a subnet's addresses.
     SubnetCidrReservation(SubnetCidrReservationId),
+    /// A machine image that was registered.
+    Image(ImageId),
 }
 
 impl TaggedResource {
@@ -78,6 +80,7 @@ impl TaggedResource {
             TaggedResource::DhcpOptions(_) => "dhcp-options",
             TaggedResource::FlowLog(_) => "vpc-flow-log",
             TaggedResource::SubnetCidrReservation(_) => "subnet-cidr-reservation",
+            TaggedResource::Image(_) => "image",
         }
     }
 }
@@ -115,13 +118,14 @@ impl Region {
             TaggedResource::SubnetCidrReservation(id) => {
                 self.subnet_cidr_reservations.get(&id).map(|resource| &resource.tags)
             }
+            TaggedResource::Image(id) => self.images.get(&id).map(|resource| &resource.tags),
         };
         tags.ok_or_else(|| resource.not_found())
     }
 
     /// Every resource that can have tags, with its tags.
     pub fn tagged(&self) -> impl Iterator<Item = (TaggedResource, &Tags)> {
-        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 18] = [
+        let all: [Box<dyn Iterator<Item = (TaggedResource, &Tags)>>; 19] = [
             Box::new(self.vpcs.values().map(|it| (TaggedResource::Vpc(it.id), &it.tags))),
             Box::new(self.subnets.values().map(|it| (TaggedResource::Subnet(it.id), &it.tags))),
             Box::new(self.route_tables.values().map(|it| (TaggedResource::RouteTable(it.id), &it.tags))),
@@ -161,6 +165,7 @@ impl Region {
                     .values()
                     .map(|it| (TaggedResource::SubnetCidrReservation(it.id), &it.tags)),
             ),
+            Box::new(self.images.values().map(|it| (TaggedResource::Image(it.id), &it.tags))),
         ];
         all.into_iter().flatten()
     }
@@ -245,6 +250,7 @@ impl Region {
             TaggedResource::SubnetCidrReservation(id) => {
                 self.subnet_cidr_reservations.get_mut(&id).map(|resource| &mut resource.tags)
             }
+            TaggedResource::Image(id) => self.images.get_mut(&id).map(|resource| &mut resource.tags),
         }
     }
 }
@@ -270,6 +276,7 @@ impl TaggedResource {
             TaggedResource::DhcpOptions(id) => Fault::DhcpOptionsNotFound(id),
             TaggedResource::FlowLog(id) => Fault::FlowLogNotFound(id),
             TaggedResource::SubnetCidrReservation(id) => Fault::SubnetCidrReservationNotFound(id),
+            TaggedResource::Image(id) => Fault::ImageNotFound(id),
         }
     }
 }
@@ -279,7 +286,7 @@ impl FromStr for TaggedResource {
 
     /// Of any id, or [`Fault::InvalidId`].
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let parse: [fn(&str) -> Option<Self>; 18] = [
+        let parse: [fn(&str) -> Option<Self>; 19] = [
             |text| text.parse().ok().map(TaggedResource::Vpc),
             |text| text.parse().ok().map(TaggedResource::Subnet),
             |text| text.parse().ok().map(TaggedResource::RouteTable),
@@ -298,6 +305,7 @@ impl FromStr for TaggedResource {
             |text| text.parse().ok().map(TaggedResource::DhcpOptions),
             |text| text.parse().ok().map(TaggedResource::FlowLog),
             |text| text.parse().ok().map(TaggedResource::SubnetCidrReservation),
+            |text| text.parse().ok().map(TaggedResource::Image),
         ];
         parse.iter().find_map(|parse| parse(text)).ok_or_else(|| Fault::InvalidId(text.to_owned()))
     }
@@ -324,6 +332,7 @@ impl fmt::Display for TaggedResource {
             TaggedResource::DhcpOptions(id) => id.fmt(f),
             TaggedResource::FlowLog(id) => id.fmt(f),
             TaggedResource::SubnetCidrReservation(id) => id.fmt(f),
+            TaggedResource::Image(id) => id.fmt(f),
         }
     }
 }
@@ -378,6 +387,14 @@ mod tests {
             time: 0,
             tags: tags("fl"),
         }));
+        network.apply(Change::RegisterImage {
+            name: "small".to_owned(),
+            description: None,
+            location: "/srv/small".to_owned(),
+            architecture: "x86_64".to_owned(),
+            time: 0,
+            tags: tags("ami"),
+        });
         network
     }
 
@@ -386,7 +403,7 @@ mod tests {
         let mut network = full();
         let resources: Vec<_> = network.region.tagged().map(|(resource, _)| resource).collect();
         let kinds: std::collections::BTreeSet<_> = resources.iter().map(|it| it.resource_type()).collect();
-        assert_eq!(kinds.len(), 18);
+        assert_eq!(kinds.len(), 19);
         for resource in &resources {
             assert_eq!(resource.to_string().parse(), Ok(*resource));
         }

@@ -253,6 +253,15 @@ fn life(region: &Region, (kind, [a, b, c, d]): Step) -> Change {
                 attachment: attachment.unwrap_or_else(|| self::attachment(region, a)),
             }
         }
+        44 if d & 3 == 0 => Change::RegisterImage {
+            name: ["small", "large", ""][usize::from(a % 3)].to_owned(),
+            description: None,
+            location: "/srv/image.tar".to_owned(),
+            architecture: "x86_64".to_owned(),
+            time,
+            tags: Tags::new(),
+        },
+        45 if d & 3 == 0 => Change::DeregisterImage { image: one(region.images(), a, "ami-00000000") },
         44 => Change::ImportKeyPair {
             name: ["me", "you", ""][usize::from(a % 3)].to_owned(),
             public_key: "ssh-ed25519 AAAA".to_owned(),

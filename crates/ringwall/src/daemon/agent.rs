@@ -525,6 +525,7 @@ fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> Mach
         hostname: interface.map_or_else(|| id.clone(), |interface| interface.host_name()),
         namespace: cloud.names.of_instance(instance.id),
         state_dir: cloud.dir.machine(&id),
+        root: None,
         files: cloud.lab.image(instance.image).map(|image| image.files).unwrap_or_default(),
         reboots: instance.reboots,
         dhcp: Some(FIRST_LINK.to_owned()),
