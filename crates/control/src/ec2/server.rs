@@ -17,14 +17,15 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::http::{HttpRequest, HttpResponse};
 
 /// Many times the longest request: user data of 16 KiB.
 const MOST_BODY: usize = 1024 * 1024;
-/// For how long the rest of a request's head is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What one client may take from the others.
+const LIMITS: Limits = Limits { connections: 512, patience: Duration::from_secs(30) };
 /// How many requests are carried out at the same time. Those that change something mostly wait for the disk, and
 /// share its flush.
 const MOST_AT_ONCE: usize = 64;
@@ -52,11 +53,29 @@ pub struct Server {
 
 type Handler = dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync;
 
+/// How much is had at once, and waited for.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most open connections; more wait in the kernel's queue until one of these ends.
+    connections: usize,
+    /// For how long the head of a request is waited for, then its body, and then that the client takes the answer. An
+    /// idle connection is one whose next head does not come.
+    patience: Duration,
+}
+
 /// Serves `handler` on `listener`, on threads of its own.
 ///
 /// # Errors
 /// [`ServeError`]
 pub fn serve(
+    listener: std::net::TcpListener,
+    handler: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static,
+) -> Result<Server, ServeError> {
+    serve_within(LIMITS, listener, handler)
+}
+
+fn serve_within(
+    limits: Limits,
     listener: std::net::TcpListener,
     handler: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static,
 ) -> Result<Server, ServeError> {
@@ -76,7 +95,7 @@ pub fn serve(
     let handler: Arc<Handler> = Arc::new(handler);
     let thread = std::thread::Builder::new()
         .name("api".to_owned())
-        .spawn(move || runtime.block_on(accept(listener, handler, stopped)))
+        .spawn(move || runtime.block_on(accept(limits, listener, handler, stopped)))
         .map_err(ServeError::Start)?;
     Ok(Server { stop: Some(stop), thread: Some(thread), address })
 }
@@ -99,18 +118,23 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: oneshot::Receiver<()>) {
+async fn accept(
+    limits: Limits,
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     let (closing, closed) = tokio::sync::watch::channel(());
     loop {
         let accepted = tokio::select! {
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if connections.len() < limits.connections => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream, Arc::clone(&handler), closed.clone()));
+                connections.spawn(converse(limits.patience, stream, Arc::clone(&handler), closed.clone()));
             }
             Err(error) => {
                 debug!(%error, "cannot accept a connection");
@@ -123,15 +147,24 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: onesh
     while connections.join_next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, handler: Arc<Handler>, mut closing: tokio::sync::watch::Receiver<()>) {
+async fn converse(
+    patience: Duration,
+    stream: TcpStream,
+    handler: Arc<Handler>,
+    mut closing: tokio::sync::watch::Receiver<()>,
+) {
     // Answers are one write each: nothing is won by waiting for more.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
+    let not_taken = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, not_taken) {
+        debug!(%error, "no TCP_USER_TIMEOUT");
+    }
     let connection =
-        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(PATIENCE).serve_connection(
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(patience).serve_connection(
             TokioIo::new(stream),
-            service_fn(move |request| respond(Arc::clone(&handler), request)),
+            service_fn(move |request| respond(patience, Arc::clone(&handler), request)),
         );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -147,12 +180,15 @@ async fn converse(stream: TcpStream, handler: Arc<Handler>, mut closing: tokio::
 }
 
 async fn respond(
+    patience: Duration,
     handler: Arc<Handler>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MOST_BODY).collect().await else {
-        return Ok(status(StatusCode::PAYLOAD_TOO_LARGE));
+    let body = match timeout(patience, Limited::new(body, MOST_BODY).collect()).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return Ok(status(StatusCode::PAYLOAD_TOO_LARGE)),
+        Err(_) => return Ok(status(StatusCode::REQUEST_TIMEOUT)),
     };
     let headers = head.headers.iter();
     let request = HttpRequest {
@@ -187,4 +223,63 @@ fn status(code: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = code;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    fn start(limits: Limits) -> Server {
+        let answer = |_: &HttpRequest| HttpResponse::empty(200);
+        serve_within(limits, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), answer).unwrap()
+    }
+
+    fn send(server: &Server, text: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        BufReader::new(stream)
+    }
+
+    fn status_line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    #[test]
+    fn who_never_ends_a_request_is_let_go() {
+        let server = start(Limits { connections: 9, patience: SHORT });
+        for beginning in ["", "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
+            let mut connection = send(&server, beginning);
+            let mut rest = Vec::new();
+            connection.read_to_end(&mut rest).unwrap();
+            assert!(!String::from_utf8(rest).unwrap().contains("200 OK"));
+        }
+        let mut connection = send(&server, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc");
+        assert_eq!(status_line(&mut connection).unwrap(), "HTTP/1.1 408 Request Timeout");
+        connection.read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    #[test]
+    fn too_many_connections_wait() {
+        let server = start(Limits { connections: 2, patience: Duration::from_secs(60) });
+        let request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut first = send(&server, request);
+        let mut second = send(&server, request);
+        for open in [&mut first, &mut second] {
+            assert_eq!(status_line(open).unwrap(), "HTTP/1.1 200 OK");
+        }
+        let mut third = send(&server, request);
+        third.get_ref().set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(status_line(&mut third).unwrap_err().kind(), ErrorKind::WouldBlock);
+        third.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(first);
+        assert_eq!(status_line(&mut third).unwrap(), "HTTP/1.1 200 OK");
+    }
 }
