@@ -44,6 +44,7 @@ ABSENT = {
     "There are no such names": """
         NetworkInterface.PublicDnsName NetworkInterface.PublicIpDnsNameOptions
         NetworkInterfaceIpv6Address.PublicIpv6DnsName Instance.PrivateDnsNameOptions
+        AddressAttribute.PtrRecord AddressAttribute.PtrRecordUpdate
     """,
     "An older form of what is there as a list": "NetworkInterface.Ipv6Address",
     "Where an address block comes from is always the same; absent, clients take it for AWS": """
@@ -55,10 +56,6 @@ ABSENT = {
         SubnetCidrBlockState.StatusMessage VpcCidrBlockState.StatusMessage
         RevokeSecurityGroupEgressResult.UnknownIpPermissions RevokeSecurityGroupIngressResult.UnknownIpPermissions
         FlowLog.DeliverLogsErrorMessage
-    """,
-    "The client knows its token": """
-        CreateEgressOnlyInternetGatewayResult.ClientToken CreateNetworkInterfaceResult.ClientToken
-        CreateRouteTableResult.ClientToken
     """,
     "An instance is a namespace of Linux: nothing of disks, firmware, accelerators, licences, prices, reservations": """
         CpuOptions.AmdSevSnp CpuOptions.NestedVirtualization

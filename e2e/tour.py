@@ -50,6 +50,7 @@ def go(url):
     lists(tour, vpc)
     neighbours(tour, vpc)
     places(tour)
+    nothing(tour)
     describe(tour)
     end(tour, vpc)
     return tour.answers
@@ -104,9 +105,8 @@ def network(tour):
         "InternetGatewayId"
     ]
     tour.AttachInternetGateway(InternetGatewayId=made.gateway, VpcId=made.id)
-    made.table = tour.CreateRouteTable(VpcId=made.id, TagSpecifications=tags("route-table"))["RouteTable"][
-        "RouteTableId"
-    ]
+    table = tour.CreateRouteTable(VpcId=made.id, ClientToken="tour", TagSpecifications=tags("route-table"))
+    made.table = table["RouteTable"]["RouteTableId"]
     everywhere = {"RouteTableId": made.table, "DestinationCidrBlock": "0.0.0.0/0"}
     tour.CreateRoute(**everywhere, GatewayId=made.gateway)
     association = tour.AssociateRouteTable(RouteTableId=made.table, SubnetId=made.subnet)["AssociationId"]
@@ -129,6 +129,7 @@ def instances(tour, vpc):
         Description="the second",
         Groups=[vpc.group],
         ConnectionTrackingSpecification={"TcpEstablishedTimeout": 600},
+        ClientToken="tour",
         TagSpecifications=tags("network-interface"),
     )["NetworkInterface"]["NetworkInterfaceId"]
     tour.wait("network_interface_available", NetworkInterfaceIds=[vpc.interface])
@@ -162,7 +163,7 @@ def instances(tour, vpc):
                 "ConnectionTrackingSpecification": {"UdpTimeout": 45},
             }
         ],
-        TagSpecifications=tags("instance"),
+        TagSpecifications=[*tags("instance"), *tags("volume")],
     )["Instances"]
     vpc.instance = launched[0]["InstanceId"]
     one = {"InstanceIds": [vpc.instance]}
@@ -207,6 +208,7 @@ def addresses(tour, vpc):
     tour.DisassociateAddress(AssociationId=association)
     tour.AssociateAddress(AllocationId=made, InstanceId=vpc.instance)
     tour.DescribeAddresses()
+    tour.DescribeAddressesAttribute(Attribute="domain-name")
     tour.DescribeInstances()
     (found,) = tour.DescribeAddresses(AllocationIds=[made])["Addresses"]
     tour.DisassociateAddress(AssociationId=found["AssociationId"])
@@ -317,7 +319,8 @@ def gateways(tour, vpc):
         tour.wait("nat_gateway_deleted", NatGatewayIds=[id["NatGatewayId"]])
     tour.DescribeNatGateways()
 
-    egress = tour.CreateEgressOnlyInternetGateway(VpcId=vpc.id, TagSpecifications=tags("egress-only-internet-gateway"))
+    asked = {"ClientToken": "tour", "TagSpecifications": tags("egress-only-internet-gateway")}
+    egress = tour.CreateEgressOnlyInternetGateway(VpcId=vpc.id, **asked)
     egress = egress["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
     six = {"RouteTableId": vpc.table, "DestinationIpv6CidrBlock": "::/0"}
     tour.CreateRoute(**six, EgressOnlyInternetGatewayId=egress)
@@ -411,6 +414,17 @@ def places(tour):
     tour.DescribeInstanceTypes()
     tour.DescribeInstanceTypeOfferings()
     tour.DescribeRegions()
+
+
+def nothing(tour):
+    """What there is none of."""
+    tour.DescribeCustomerGateways()
+    tour.DescribeIamInstanceProfileAssociations()
+    tour.DescribeVolumes()
+    tour.DescribeVpcEndpoints()
+    tour.DescribeVpcEndpointServices()
+    tour.DescribeVpnConnections()
+    tour.DescribeVpnGateways()
 
 
 def describe(tour):

@@ -18,6 +18,7 @@ mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod network_interface_attribute;
+mod nothing;
 mod place;
 mod prefix;
 mod prefix_list;
@@ -106,13 +107,16 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DeleteVpcPeeringConnection", act::<vpc_peering_connection::DeleteVpcPeeringConnection>),
     ("DescribeAccountAttributes", describe::<account::DescribeAccountAttributes>),
     ("DescribeAddresses", describe::<address::DescribeAddresses>),
+    ("DescribeAddressesAttribute", describe::<address::DescribeAddressesAttribute>),
     ("DescribeAvailabilityZones", describe::<place::DescribeAvailabilityZones>),
+    ("DescribeCustomerGateways", describe::<nothing::DescribeCustomerGateways>),
     ("DescribeDhcpOptions", describe::<dhcp_options::DescribeDhcpOptions>),
     (
         "DescribeEgressOnlyInternetGateways",
         describe::<egress_only_internet_gateway::DescribeEgressOnlyInternetGateways>,
     ),
     ("DescribeFlowLogs", describe::<flow_log::DescribeFlowLogs>),
+    ("DescribeIamInstanceProfileAssociations", describe::<nothing::DescribeIamInstanceProfileAssociations>),
     ("DescribeImages", describe::<image::DescribeImages>),
     ("DescribeInstanceAttribute", act::<instance_attribute::DescribeInstanceAttribute>),
     ("DescribeInstanceStatus", describe::<instance::DescribeInstanceStatus>),
@@ -138,9 +142,14 @@ const ACTIONS: &[(&str, Handler)] = &[
     ("DescribeStaleSecurityGroups", describe::<security_group_reference::DescribeStaleSecurityGroups>),
     ("DescribeSubnets", describe::<subnet::DescribeSubnets>),
     ("DescribeTags", describe::<tag::DescribeTags>),
+    ("DescribeVolumes", describe::<nothing::DescribeVolumes>),
     ("DescribeVpcAttribute", act::<vpc::DescribeVpcAttribute>),
+    ("DescribeVpcEndpointServices", act::<nothing::DescribeVpcEndpointServices>),
+    ("DescribeVpcEndpoints", describe::<nothing::DescribeVpcEndpoints>),
     ("DescribeVpcPeeringConnections", describe::<vpc_peering_connection::DescribeVpcPeeringConnections>),
     ("DescribeVpcs", describe::<vpc::DescribeVpcs>),
+    ("DescribeVpnConnections", describe::<nothing::DescribeVpnConnections>),
+    ("DescribeVpnGateways", describe::<nothing::DescribeVpnGateways>),
     ("DetachInternetGateway", act::<internet_gateway::DetachInternetGateway>),
     ("DetachNetworkInterface", act::<network_interface::DetachNetworkInterface>),
     ("DisassociateAddress", act::<address::DisassociateAddress>),

@@ -11,6 +11,7 @@ mod instance;
 mod ipv6;
 mod nat_gateway;
 mod network_acl;
+mod nothing;
 mod peer_groups;
 mod peering;
 mod prefix_lists;

@@ -44,6 +44,21 @@ pub(super) struct DescribeAddresses {
     public_ip: Vec<Ipv4Addr>,
 }
 
+/// The names that reverse DNS has for Elastic IP addresses: nobody can give them one.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAddressesAttribute {
+    #[serde(default)]
+    allocation_id: Vec<AllocationId>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownAttribute {
+    public_ip: Ipv4Addr,
+    allocation_id: AllocationId,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReleaseAddress {
@@ -160,6 +175,27 @@ impl Describe for DescribeAddresses {
         }
         let addresses = pick(&ids, region.addresses(), Fault::AllocationNotFound)?;
         let shown = |address: &Address| (address.allocation.to_string(), shown(&region, address));
+        Ok(addresses.into_iter().map(shown).collect())
+    }
+}
+
+impl Describe for DescribeAddressesAttribute {
+    const LIMITS: &'static [Limit] = &[("Attribute", &["domain-name"])];
+    const SET: &'static str = "addressSet";
+    const FILTERS: &'static Names = &[];
+    type Shown = ShownAttribute;
+
+    fn by_id(&self) -> bool {
+        !self.allocation_id.is_empty()
+    }
+
+    fn all(&self, call: &Call<'_>) -> Result<Vec<(String, ShownAttribute)>, Error> {
+        let region = call.region();
+        let addresses = pick(&self.allocation_id, region.addresses(), Fault::AllocationNotFound)?;
+        let shown = |address: &Address| {
+            let (public_ip, allocation_id) = (address.public_ip, address.allocation);
+            (allocation_id.to_string(), ShownAttribute { public_ip, allocation_id })
+        };
         Ok(addresses.into_iter().map(shown).collect())
     }
 }

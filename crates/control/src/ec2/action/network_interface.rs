@@ -68,6 +68,7 @@ pub(super) struct NewAddress {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreateNetworkInterfaceAnswer {
+    client_token: Option<String>,
     network_interface: ShownInterface,
 }
 
@@ -179,6 +180,7 @@ impl Action for CreateNetworkInterface {
             ),
             ..NewInterface::new(self.subnet_id)
         };
+        let client_token = token.as_ref().map(|token| token.token.clone());
         let id = call.commit_once(token, move |transaction| {
             match transaction.apply(Change::CreateNetworkInterface(new))? {
                 Applied::Interface(id) => Ok(id),
@@ -188,7 +190,8 @@ impl Action for CreateNetworkInterface {
         let region = call.region();
         // It may be gone already when a token comes again.
         let interface = region.interfaces().get(&id).ok_or(Fault::InterfaceNotFound(id))?;
-        Ok(CreateNetworkInterfaceAnswer { network_interface: shown_interface(&region, interface) })
+        let network_interface = shown_interface(&region, interface);
+        Ok(CreateNetworkInterfaceAnswer { client_token, network_interface })
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct CreateRouteTable {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreateRouteTableAnswer {
+    client_token: Option<String>,
     route_table: ShownRouteTable,
 }
 
@@ -149,6 +150,7 @@ impl Action for CreateRouteTable {
 
     fn run(self, call: &Call<'_>, token: Option<ClientToken>) -> Result<CreateRouteTableAnswer, Error> {
         let tags = tags_for("route-table", self.tag_specification)?;
+        let client_token = token.as_ref().map(|token| token.token.clone());
         let id = call.commit_once(token, move |transaction| {
             match transaction.apply(Change::CreateRouteTable { vpc: self.vpc_id, tags })? {
                 Applied::RouteTable(id) => Ok(id),
@@ -158,7 +160,7 @@ impl Action for CreateRouteTable {
         let region = call.region();
         // It may be gone already when a token comes again.
         let table = region.route_tables().get(&id).ok_or(Fault::RouteTableNotFound(id))?;
-        Ok(CreateRouteTableAnswer { route_table: shown(&region, table) })
+        Ok(CreateRouteTableAnswer { client_token, route_table: shown(&region, table) })
     }
 }
 

@@ -16,7 +16,7 @@ use super::instance::Reservation;
 use super::ipv6_address::{NewIpv6Address, new_addresses};
 use super::network_interface::{ConnectionTrackingSpecification, NewAddress, addresses};
 use super::prefix::{NewIpv4Prefix, NewIpv6Prefix, new_prefixes};
-use super::tag::{TagSpecification, tags_for_both};
+use super::tag::{TagSpecification, tags_for_launch};
 use super::{Action, image, instance_type};
 use crate::ec2::Call;
 use crate::ec2::error::Error;
@@ -198,8 +198,7 @@ impl RunInstances {
         image::find(call, self.image_id)?;
         let instance_type = self.instance_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned());
         instance_type::find(&instance_type)?;
-        let [tags, tags_of_interfaces] =
-            tags_for_both(["instance", "network-interface"], self.tag_specification)?;
+        let [tags, tags_of_interfaces] = tags_for_launch(self.tag_specification)?;
         let interfaces = if self.network_interface.is_empty() {
             let subnet = subnet_or_default(self.subnet_id, &call.region())?;
             let new = NewInterface {

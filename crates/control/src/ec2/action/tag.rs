@@ -133,20 +133,21 @@ pub(super) fn tags_for(kind: &str, specifications: Vec<TagSpecification>) -> Res
     tags(all)
 }
 
-/// The tags for new things of two kinds.
-pub(super) fn tags_for_both(
-    kinds: [&str; 2],
-    specifications: Vec<TagSpecification>,
-) -> Result<[Tags; 2], Error> {
-    let (mut one, mut other) = (Vec::new(), Vec::new());
+/// The tags for new instances and their new interfaces. An instance here has no volumes: tags for these are looked at, and
+/// there is nothing to give them to.
+pub(super) fn tags_for_launch(specifications: Vec<TagSpecification>) -> Result<[Tags; 2], Error> {
+    let [mut instances, mut interfaces, mut volumes] = [const { Vec::new() }; 3];
     for specification in specifications {
-        match specification.resource_type {
-            kind if kind == kinds[0] => one.extend(specification.tag),
-            kind if kind == kinds[1] => other.extend(specification.tag),
-            kind => return Err(not_taggable(kind)),
-        }
+        let of_kind = match specification.resource_type.as_str() {
+            "instance" => &mut instances,
+            "network-interface" => &mut interfaces,
+            "volume" => &mut volumes,
+            _ => return Err(not_taggable(specification.resource_type)),
+        };
+        of_kind.extend(specification.tag);
     }
-    Ok([tags(one)?, tags(other)?])
+    tags(volumes)?;
+    Ok([tags(instances)?, tags(interfaces)?])
 }
 
 /// Tags, as they are shown with their resource.

@@ -115,7 +115,7 @@ const POOL: &str = "Amazon";
 
 const FILTERS: &Names = &[
     ("cidr", "cidrBlock"),
-    // Not documented, but asked for by Ansible.
+    // Not documented, but asked for by Ansible, as is `isDefault`.
     ("cidr-block", "cidrBlock"),
     ("cidr-block-association.association-id", "cidrBlockAssociationSet.associationId"),
     ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
@@ -126,6 +126,7 @@ const FILTERS: &Names = &[
     ("ipv6-cidr-block-association.ipv6-pool", "ipv6CidrBlockAssociationSet.ipv6Pool"),
     ("ipv6-cidr-block-association.state", "ipv6CidrBlockAssociationSet.ipv6CidrBlockState.state"),
     ("is-default", "isDefault"),
+    ("isDefault", "isDefault"),
     ("owner-id", "ownerId"),
     ("state", "state"),
     ("tag-key", "tagSet.key"),
