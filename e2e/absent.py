@@ -57,6 +57,7 @@ ABSENT = {
         RevokeSecurityGroupEgressResult.UnknownIpPermissions RevokeSecurityGroupIngressResult.UnknownIpPermissions
         FlowLog.DeliverLogsErrorMessage
     """,
+    "There are no snapshots": "DeregisterImageResult.DeleteSnapshotResults",
     "An instance is a namespace of Linux: nothing of disks, firmware, accelerators, licences, prices, reservations": """
         CpuOptions.AmdSevSnp CpuOptions.NestedVirtualization
         Instance.BootMode Instance.CapacityBlockId Instance.CapacityReservationId

@@ -187,9 +187,8 @@ def network(ec2, cidr="10.60.0.0/16", subnet=None, public=True):
 
 def run(ec2, subnet, *groups, count=1, wait=True, **options):
     """Launches instances and waits until they run; gives the id of one, or the ids of several."""
-    launched = ec2.run_instances(
-        ImageId=IMAGE, MinCount=count, MaxCount=count, SubnetId=subnet, SecurityGroupIds=list(groups), **options
-    )
+    options = {"ImageId": IMAGE, "SubnetId": subnet, "SecurityGroupIds": list(groups), **options}
+    launched = ec2.run_instances(MinCount=count, MaxCount=count, **options)
     ids = [instance["InstanceId"] for instance in launched["Instances"]]
     if wait:
         in_state(ec2, "running", *ids)

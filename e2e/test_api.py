@@ -37,6 +37,12 @@ KINDS = {
         "InvalidSubnetCidrBlockAssociationID.NotFound",
     ),
     "scr": ("InvalidSubnetCidrReservationID.NotFound", "InvalidSubnetCidrReservationID.NotFound"),
+    "vgw": ("InvalidVpnGatewayID.NotFound", "InvalidVpnGatewayID.Malformed"),
+    "cgw": ("InvalidCustomerGatewayID.NotFound", "InvalidCustomerGatewayId.Malformed"),
+    "vpn": ("InvalidVpnConnectionID.NotFound", "InvalidVpnConnectionID.Malformed"),
+    "vpce": ("InvalidVpcEndpointId.NotFound", "InvalidVpcEndpointId.Malformed"),
+    "vol": ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed"),
+    "iip-assoc": ("InvalidAssociationID.NotFound", "InvalidAssociationID.Malformed"),
     "vpc-cidr-assoc": ("InvalidVpcCidrBlockAssociationID.NotFound", "InvalidVpcCidrBlockAssociationID.NotFound"),
 }
 VPC, SUBNET, TABLE, GATEWAY, GROUP, RULE, ENI, ADDRESS, INSTANCE = (
@@ -106,12 +112,16 @@ CALLS = {
     "DeleteTags": {"Resources": [VPC], "Tags": [{"Key": "k"}]},
     "DeleteVpc": {"VpcId": VPC},
     "DeleteVpcPeeringConnection": {"VpcPeeringConnectionId": PEERING},
+    "DeregisterImage": {"ImageId": "ami-0123456789abcdef0"},
     "DescribeAccountAttributes": {},
     "DescribeAddresses": {"AllocationIds": [ADDRESS]},
+    "DescribeAddressesAttribute": {"AllocationIds": [ADDRESS]},
     "DescribeAvailabilityZones": {},
+    "DescribeCustomerGateways": {"CustomerGatewayIds": ["cgw-0123456789abcdef0"]},
     "DescribeDhcpOptions": {"DhcpOptionsIds": [DHCP]},
     "DescribeEgressOnlyInternetGateways": {"EgressOnlyInternetGatewayIds": [EGRESS_ONLY]},
     "DescribeFlowLogs": {"FlowLogIds": [FLOW_LOG]},
+    "DescribeIamInstanceProfileAssociations": {"AssociationIds": ["iip-assoc-0123456789abcdef0"]},
     "DescribeImages": {"ImageIds": ["ami-0123456789abcdef0"]},
     "DescribeInstanceAttribute": {"InstanceId": INSTANCE, "Attribute": "userData"},
     "DescribeInstanceStatus": {"InstanceIds": [INSTANCE]},
@@ -134,9 +144,14 @@ CALLS = {
     "DescribeStaleSecurityGroups": {"VpcId": VPC},
     "DescribeSubnets": {"SubnetIds": [SUBNET]},
     "DescribeTags": {},
+    "DescribeVolumes": {"VolumeIds": ["vol-0123456789abcdef0"]},
     "DescribeVpcAttribute": {"VpcId": VPC, "Attribute": "enableDnsSupport"},
+    "DescribeVpcEndpointServices": {},
+    "DescribeVpcEndpoints": {"VpcEndpointIds": ["vpce-0123456789abcdef0"]},
     "DescribeVpcPeeringConnections": {"VpcPeeringConnectionIds": [PEERING]},
     "DescribeVpcs": {"VpcIds": [VPC]},
+    "DescribeVpnConnections": {"VpnConnectionIds": ["vpn-0123456789abcdef0"]},
+    "DescribeVpnGateways": {"VpnGatewayIds": ["vgw-0123456789abcdef0"]},
     "DetachInternetGateway": {"InternetGatewayId": GATEWAY, "VpcId": VPC},
     "DetachNetworkInterface": {"AttachmentId": "eni-attach-0123456789abcdef0"},
     "DisassociateAddress": {"AssociationId": "eipassoc-0123456789abcdef0"},
@@ -159,6 +174,7 @@ CALLS = {
     "ModifySubnetAttribute": {"SubnetId": SUBNET, "MapPublicIpOnLaunch": {"Value": True}},
     "ModifyVpcAttribute": {"VpcId": VPC, "EnableDnsSupport": {"Value": False}},
     "RebootInstances": {"InstanceIds": [INSTANCE]},
+    "RegisterImage": {"Name": "image", "ImageLocation": "/nonexistent"},
     "RejectVpcPeeringConnection": {"VpcPeeringConnectionId": PEERING},
     "ReleaseAddress": {"AllocationId": ADDRESS},
     "ReplaceNetworkAclAssociation": {"AssociationId": "aclassoc-0123456789abcdef0", "NetworkAclId": ACL},
@@ -189,6 +205,7 @@ NEWER = {
 # botocore knows no DryRun of these.
 NEVER_DRY = {
     "AssignIpv6Addresses",
+    "DescribeIamInstanceProfileAssociations",
     "ModifySubnetAttribute",
     "ModifyVpcAttribute",
     "AssignPrivateIpAddresses",
@@ -200,7 +217,7 @@ NEVER_DRY = {
     "DisassociateVpcCidrBlock",
 }
 # What stands in the way of these where nothing is.
-NOT_EVEN_DRY = {"CreateDefaultSubnet": "DefaultVpcDoesNotExist"}
+NOT_EVEN_DRY = {"CreateDefaultSubnet": "DefaultVpcDoesNotExist", "RegisterImage": "InvalidParameterValue"}
 # What is not there is named in the answer, and all else is done.
 IN_PARTS = {"CreateFlowLogs", "DeleteFlowLogs"}
 # Tags are of any kind: their ids are not of a malformed one but of none.
@@ -339,7 +356,7 @@ def test_actions_that_are_none(serve, ec2):
     for action, parameters in [
         ("CreateVpnGateway", {"Type": "ipsec.1"}),
         ("CreateVolume", {"AvailabilityZone": "eu-west-1a", "Size": 1}),
-        ("DescribeVpnConnections", {}),
+        ("DescribeTransitGateways", {}),
         ("ModifyVpcPeeringConnectionOptions", {"VpcPeeringConnectionId": PEERING}),
         ("CreateTransitGateway", {}),
     ]:

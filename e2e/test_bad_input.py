@@ -153,7 +153,7 @@ WRONG = {
     "an image that is not declared": (
         ("ami-00000000000000001", "ami-00000000000000009"),
         "ami-00000000000000009",
-        ["`ami-00000000000000009` is not declared", "`images`"],
+        ["`ami-00000000000000009` is neither declared", "`images`"],
     ),
     "a template that is not there": (
         (LAB[LAB.index("  template:") : LAB.index("internet:")], "  template: missing.cfn.yaml\n"),

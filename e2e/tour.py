@@ -2,7 +2,10 @@
 
 import base64
 import ipaddress
+import os
 import re
+import shutil
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -49,6 +52,7 @@ def go(url):
     logs(tour, vpc)
     lists(tour, vpc)
     neighbours(tour, vpc)
+    images(tour)
     places(tour)
     nothing(tour)
     describe(tour)
@@ -414,6 +418,19 @@ def places(tour):
     tour.DescribeInstanceTypes()
     tour.DescribeInstanceTypeOfferings()
     tour.DescribeRegions()
+
+
+def images(tour):
+    with tempfile.TemporaryDirectory() as root:
+        # All that is looked at: a shell.
+        os.mkdir(f"{root}/bin")
+        shutil.copy("/bin/busybox", f"{root}/bin/sh")
+        image = tour.RegisterImage(
+            Name="small", Description="a shell", ImageLocation=root, TagSpecifications=tags("image")
+        )["ImageId"]
+    tour.wait("image_available", ImageIds=[image])
+    tour.DescribeImages(Owners=["self"])
+    tour.DeregisterImage(ImageId=image)
 
 
 def nothing(tour):

@@ -15,6 +15,7 @@ mod pool;
 mod pool6;
 mod query;
 pub mod reference;
+mod root_file_system;
 mod server;
 mod sigv4;
 mod time;
@@ -34,6 +35,7 @@ pub use credentials::{Credentials, CredentialsError, Problem};
 pub use delivery::Deliveries;
 pub(crate) use error::Error;
 pub use http::{HttpRequest, HttpResponse};
+pub use root_file_system::{NoRootFileSystem, RootFileSystem, RootFileSystems};
 pub use server::{ServeError, Server, serve};
 pub(crate) use sigv4::Refusal;
 pub(crate) use xml::{Unfit, document};
@@ -54,7 +56,7 @@ pub struct Settings {
     pub pool: Option<Ipv4Net>,
     /// Where the IPv6 CIDR blocks of VPCs come from, each a /56; none can be had without.
     pub pool6: Option<Ipv6Net>,
-    /// What instances can run.
+    /// What instances can run beside the images that are registered.
     pub images: Vec<Image>,
     /// Whose account and region requests are for that do not say: all without credentials.
     pub home: RegionKey,
@@ -64,9 +66,11 @@ pub struct Settings {
     pub consoles: Option<Arc<dyn Consoles>>,
     /// Who knows whether flow logs are written; without, all are.
     pub deliveries: Option<Arc<dyn Deliveries>>,
+    /// Who keeps the root file systems of images that are registered; without, none can be.
+    pub root_file_systems: Option<Arc<dyn RootFileSystems>>,
 }
 
-/// A machine image.
+/// A machine image that is declared with the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Its id.

@@ -21,7 +21,7 @@ mod update;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use model::{Applied, Change, Fault, InstanceId, Region};
+use model::{Applied, Change, Fault, ImageId, InstanceId, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Place, TemplateFault, WorldFault};
@@ -128,8 +128,13 @@ impl Maker<'_> {
 
     /// Whether what parameters name is there.
     fn check_parameters(&self) -> Result<(), LabError> {
-        let image = |id: &str| id.parse().is_ok_and(|id| self.lab.image(id).is_some());
+        let image = |id: &str| id.parse().is_ok_and(|id| self.has_image(id));
         self.template.check_parameters(self.cloud.region(), &image)
+    }
+
+    /// Whether instances can run an image: one of the lab file's, or one that was registered.
+    fn has_image(&self, image: ImageId) -> bool {
+        self.lab.image(image).is_some() || self.cloud.region().images().contains_key(&image)
     }
 
     /// A resource's properties. All that they refer to stands.

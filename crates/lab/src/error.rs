@@ -440,8 +440,8 @@ pub enum TemplateFault {
     /// Resources that wait for each other.
     #[error("the resources depend on each other in a circle: {}", .0.join(" -> "))]
     Cycle(Vec<String>),
-    /// An image that is neither the host's nor declared in the lab file.
-    #[error("image `{0}` is not declared in the lab file's `images` (the host's own is {host})", host = crate::file::HOST_IMAGE)]
+    /// An image that is neither the host's nor declared in the lab file nor registered.
+    #[error("image `{0}` is neither declared in the lab file's `images` nor registered (the host's own is {host})", host = crate::file::HOST_IMAGE)]
     UnknownImage(String),
     /// EC2's own refusal.
     #[error("{logical}: {message} ({code})")]

@@ -180,7 +180,7 @@ fn images() {
         (
             "ami-00000000000000001",
             "ami-00000000000000009",
-            "x.yaml:24:20: image `ami-00000000000000009` is not declared in the lab file's `images` (the host's own is ami-00000000000000001)",
+            "x.yaml:24:20: image `ami-00000000000000009` is neither declared in the lab file's `images` nor registered (the host's own is ami-00000000000000001)",
         ),
     ]);
 }

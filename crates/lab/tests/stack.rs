@@ -413,6 +413,36 @@ fn what_is_refused_changes_nothing() {
 }
 
 #[test]
+fn images_that_were_registered_can_be_named() {
+    let mut world = World::new();
+    let register = Change::RegisterImage {
+        name: "small".to_owned(),
+        description: None,
+        location: "/srv/small.tar".to_owned(),
+        architecture: "x86_64".to_owned(),
+        time: 0,
+        tags: Default::default(),
+    };
+    let model::Applied::Image(image) = world.region.apply(register).unwrap() else { panic!() };
+    let text = format!(
+        "Parameters: {{Image: {{Type: 'AWS::EC2::Image::Id'}}}}\n{}",
+        resources(
+            "  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}\n\
+             \x20 Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.0.0/24}}\n\
+             \x20 Server:\n    Type: AWS::EC2::Instance\n    Properties: {ImageId: !Ref Image, InstanceType: t3.micro, \
+             SubnetId: !Ref Subnet}\n",
+        )
+    );
+    let parameter = image.to_string();
+    world.apply(&text, &[("Image", &parameter)]).unwrap();
+    assert!(world.region.instances().values().all(|instance| instance.image == image));
+    world.delete().unwrap();
+    world.region.apply(Change::DeregisterImage { image }).unwrap();
+    let error = world.apply(&text, &[("Image", &parameter)]).unwrap_err();
+    assert!(error.contains(&parameter), "{error}");
+}
+
+#[test]
 fn what_others_hold_or_took_away() {
     let mut world = World::new();
     let text = resources(

@@ -7,6 +7,7 @@ mod cloud;
 mod control;
 mod flow_logs;
 mod gateways;
+mod images;
 mod report;
 mod rounds;
 mod servers;
@@ -369,6 +370,7 @@ fn settings(cloud: &Arc<Cloud>, credentials: Option<Credentials>) -> Settings {
         credentials,
         consoles: Some(Arc::<Cloud>::clone(cloud)),
         deliveries: Some(Arc::<Cloud>::clone(cloud)),
+        root_file_systems: Some(Arc::<Cloud>::clone(cloud)),
     }
 }
 

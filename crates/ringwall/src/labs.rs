@@ -25,6 +25,7 @@ const LOCK: &str = "lock";
 const LOG: &str = "daemon.log";
 const SOURCE: &str = "source";
 const MACHINES: &str = "machines";
+const IMAGES: &str = "images";
 
 /// How long a daemon may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -153,6 +154,11 @@ impl LabDir {
     /// A machine's own directory.
     pub(crate) fn machine(&self, name: &str) -> PathBuf {
         self.path.join(MACHINES).join(name)
+    }
+
+    /// Where the root file systems of images are kept.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.path.join(IMAGES)
     }
 
     /// What the lab was made from: the file's path and all that was read.

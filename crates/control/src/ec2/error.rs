@@ -119,6 +119,9 @@ pub(crate) enum Error {
     /// `InternalError`: an instance's console cannot be read.
     #[error("{0}")]
     Console(std::io::Error),
+    /// `InternalError`: the root file system of an image cannot be kept.
+    #[error("The image cannot be kept: {0}")]
+    RootFileSystem(String),
     /// `InternalError`: a change made something else than it should.
     #[error("An internal error has occurred.")]
     Unexpected,
@@ -151,7 +154,11 @@ impl Error {
             Error::IdempotentParameterMismatch => "IdempotentParameterMismatch",
             Error::Signature(refusal) => refusal.of_ec2().0,
             Error::Store(_) => "Unavailable",
-            Error::Result(_) | Error::Answer(_) | Error::Console(_) | Error::Unexpected => "InternalError",
+            Error::Result(_)
+            | Error::Answer(_)
+            | Error::Console(_)
+            | Error::RootFileSystem(_)
+            | Error::Unexpected => "InternalError",
         }
     }
 
@@ -160,7 +167,11 @@ impl Error {
         match self {
             Error::Signature(refusal) => refusal.of_ec2().1,
             Error::DryRun => 412,
-            Error::Result(_) | Error::Answer(_) | Error::Console(_) | Error::Unexpected => 500,
+            Error::Result(_)
+            | Error::Answer(_)
+            | Error::Console(_)
+            | Error::RootFileSystem(_)
+            | Error::Unexpected => 500,
             Error::Store(_) => 503,
             _ => 400,
         }

@@ -1,12 +1,16 @@
 //! An endpoint over a store of its own, and its answers.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use control::ec2::{Api, Console, Consoles, Credentials, Deliveries, HttpRequest, Image, Settings};
+use control::ec2::{
+    Api, Console, Consoles, Credentials, Deliveries, HttpRequest, Image, NoRootFileSystem, RootFileSystem,
+    RootFileSystems, Settings,
+};
 use control::store::{Options, Store};
-use model::{AccountId, FlowLogId, InstanceId, Region, RegionKey, RegionName};
+use model::{AccountId, FlowLogId, ImageId, InstanceId, Region, RegionKey, RegionName};
 
 /// An endpoint with the image ami-00000000000000001, the public addresses 203.0.113.1 to 203.0.113.6, and four IPv6
 /// CIDR blocks.
@@ -39,6 +43,23 @@ impl Deliveries for Disk {
         let tagged =
             |region: Arc<Region>| region.flow_logs().get(&log).is_some_and(|log| !log.wanted.tags.is_empty());
         regions.any(tagged).then(|| "the disk is full".to_owned())
+    }
+}
+
+/// What is below /srv is a root file system.
+impl RootFileSystems for Machines {
+    fn unpack(&self, location: &Path) -> Result<Box<dyn RootFileSystem>, NoRootFileSystem> {
+        if location.starts_with("/full") {
+            return Err(NoRootFileSystem::NotKept("the disk is full".to_owned()));
+        }
+        let fits = location.starts_with("/srv").then(|| Box::new(Machines) as Box<dyn RootFileSystem>);
+        fits.ok_or_else(|| NoRootFileSystem::Unfit("It is no root file system.".to_owned()))
+    }
+}
+
+impl RootFileSystem for Machines {
+    fn keep_as(&self, _: ImageId) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -77,6 +98,7 @@ impl Endpoint {
             credentials,
             consoles: Some(Arc::new(Machines)),
             deliveries: Some(Arc::new(Disk(Arc::clone(&store)))),
+            root_file_systems: Some(Arc::new(Machines)),
         };
         Endpoint { api: Api::new(Arc::clone(&store), settings), store, _directory: directory }
     }

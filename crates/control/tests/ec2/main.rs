@@ -7,6 +7,7 @@ mod api;
 mod dhcp_options;
 mod dns;
 mod flow_logs;
+mod image;
 mod instance;
 mod ipv6;
 mod nat_gateway;

@@ -46,7 +46,7 @@ impl Maker<'_> {
         let fields = &properties.fields;
         let image_node = fields.required("ImageId")?;
         let image: ImageId = image_node.value("the id of an image")?;
-        if self.lab.image(image).is_none() {
+        if !self.has_image(image) {
             return Err(image_node.error(TemplateFault::UnknownImage(image.to_string())));
         }
         let instance_type = instance_type(fields.required("InstanceType")?)?;

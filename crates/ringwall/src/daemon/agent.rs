@@ -211,6 +211,9 @@ impl Agent {
             }
         }
         self.keep_flow_logs(&regions);
+        if let Err(error) = self.cloud.sweep_images(&regions) {
+            machines.trouble.push(format!("an image's files could not be removed: {error}"));
+        }
         self.cloud.set_machines(machines.clone());
         Ok(machines)
     }
@@ -525,7 +528,7 @@ fn instance_machine(cloud: &Cloud, region: &Region, instance: &Instance) -> Mach
         hostname: interface.map_or_else(|| id.clone(), |interface| interface.host_name()),
         namespace: cloud.names.of_instance(instance.id),
         state_dir: cloud.dir.machine(&id),
-        root: None,
+        root: cloud.root(instance.image),
         files: cloud.lab.image(instance.image).map(|image| image.files).unwrap_or_default(),
         reboots: instance.reboots,
         dhcp: Some(FIRST_LINK.to_owned()),

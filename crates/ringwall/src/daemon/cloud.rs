@@ -12,6 +12,7 @@ use engine::{FlowRecords, Tables};
 use host::clock::{Clock, Rate};
 use host::cloud::Names;
 use host::fabric::{Counted, Fabric, FabricError};
+use host::image::Images;
 use host::machine;
 use lab::deploy::Deployment;
 use lab::file::Lab;
@@ -31,6 +32,8 @@ pub(super) struct Cloud {
     pub(super) lab: Lab,
     pub(super) deployment: Deployment,
     pub(super) store: Arc<Store>,
+    /// The root file systems of the images that were registered.
+    pub(super) images: Images,
     /// What the fabric and the agent wait by.
     pub(super) clock: Arc<Clock>,
     pub(super) rounds: Rounds,
@@ -60,7 +63,9 @@ impl Cloud {
         signed: bool,
     ) -> Cloud {
         let tables = Arc::new(Tables::compile([], &engine::Fabric::default(), 0, 0));
+        let images = Images::new(dir.images());
         Cloud {
+            images,
             dir,
             names: Names::of(&lab.name),
             lab,

@@ -36,7 +36,7 @@ pub(super) fn of(identity: &Identity<'_>) -> Option<Vec<u8>> {
     let primary = identity.interfaces().next()?;
     let document = Document {
         account_id: &region.key().account,
-        // Every image is the machine's own root file system.
+        // Every image is for this machine.
         architecture: match std::env::consts::ARCH {
             "aarch64" => "arm64",
             other => other,

@@ -162,9 +162,15 @@ impl Action for RunInstances {
             });
         }
         let launch = self.launch(call, token.as_ref())?;
-        let pool = call.pool();
+        let (pool, image) =
+            (call.pool(), Some(launch.image).filter(|image| !image::is_declared(call, *image)));
         let (reservation, instances): (ReservationId, Vec<InstanceId>) =
             call.commit_once(token, move |transaction| {
+                // It may have been deregistered just now.
+                if let Some(image) = image.filter(|image| !transaction.region().images().contains_key(image))
+                {
+                    return Err(Fault::ImageNotFound(image).into());
+                }
                 let mut count = most;
                 if transaction.region().associates_public_ip(&launch)? {
                     count = pool.count(transaction, most).max(fewest);
@@ -195,7 +201,7 @@ impl Action for RunInstances {
 impl RunInstances {
     /// The launch that is asked for, of one instance.
     fn launch(self, call: &Call<'_>, token: Option<&ClientToken>) -> Result<Launch, Error> {
-        image::find(call, self.image_id)?;
+        image::check(call, &call.region(), self.image_id)?;
         let instance_type = self.instance_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned());
         instance_type::find(&instance_type)?;
         let [tags, tags_of_interfaces] = tags_for_launch(self.tag_specification)?;

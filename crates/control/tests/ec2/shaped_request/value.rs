@@ -55,6 +55,7 @@ const ASSOCIATIONS: &[(&str, &[&str])] = &[
 const TEXTS: &[(&str, &[&str])] = &[
     ("Address", &["203.0.113.3", "198.51.100.1"]),
     ("AddressFamily", &["IPv4", "IPv6"]),
+    ("Architecture", &["x86_64", "arm64"]),
     ("AvailabilityZone", &["eu-west-1a", "eu-west-1b", "eu-west-1z"]),
     ("Cidr", &["10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32", "10.0.1.64/27", "2001:db8::/72"]),
     ("CidrBlock", &["10.0.0.0/16", "10.0.1.0/24", "10.0.2.0/28", "10.1.0.0/16", "10.0.0.0/24"]),
@@ -65,6 +66,7 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("DestinationIpv6CidrBlock", &["::/0", "2001:db8:ff::/48"]),
     ("GroupName", &["web", "db"]),
     ("ImageId", &[AMI]),
+    ("ImageLocation", &["/srv/image", "/none"]),
     ("InstanceType", &["t3.micro", "m4.large", "t1.micro"]),
     ("IpProtocol", &["tcp", "udp", "icmp", "-1", "47"]),
     ("Ipv4Prefix", &["10.0.1.16/28", "10.0.1.64/28", "10.0.1.0/28"]),
@@ -131,6 +133,7 @@ fn resource_type(action: &str) -> String {
         "CreateManagedPrefixList" => "PrefixList",
         "CreateNatGateway" => "Natgateway",
         "ImportKeyPair" => "KeyPair",
+        "RegisterImage" => "Image",
         "RunInstances" => "Instance",
         _ if action.starts_with("AuthorizeSecurityGroup") => "SecurityGroupRule",
         _ => action.trim_start_matches("Create"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ShownState;
 use crate::ec2::Call;
-use crate::ec2::action::image::{ROOT_DEVICE_NAME, ROOT_DEVICE_TYPE};
+use crate::ec2::action::image::{self, ROOT_DEVICE_NAME, ROOT_DEVICE_TYPE};
 use crate::ec2::action::instance_type;
 use crate::ec2::action::network_interface::{ShownInterface, shown_interface};
 use crate::ec2::action::place::zone_id;
@@ -222,7 +222,6 @@ impl ShownInstance {
         let primary = instance.interfaces.first().and_then(|id| region.interfaces().get(id));
         let subnet = primary.and_then(|interface| region.subnets().get(&interface.subnet));
         let zone = subnet.map(|subnet| subnet.availability_zone.clone());
-        let image = call.settings().images.iter().find(|image| image.id == instance.image);
         let user_initiated = instance.state_reason == Some(StateReason::UserInitiatedShutdown);
         ShownInstance {
             instance_id: instance.id,
@@ -256,7 +255,7 @@ impl ShownInstance {
             ipv6_address: primary.and_then(|interface| interface.ipv6_addresses.first().copied()),
             source_dest_check: primary.map(|interface| interface.source_dest_check),
             group_set: primary.map(|interface| memberships(region, &interface.groups)).unwrap_or_default(),
-            architecture: image.map_or_else(|| "x86_64".to_owned(), |image| image.architecture.clone()),
+            architecture: image::architecture(call).to_owned(),
             root_device_type: ROOT_DEVICE_TYPE,
             root_device_name: ROOT_DEVICE_NAME,
             block_device_mapping: Vec::new(),
