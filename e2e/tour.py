@@ -153,7 +153,7 @@ def instances(tour, vpc):
         ImageId=IMAGE,
         MinCount=1,
         MaxCount=1,
-        InstanceType="t3.micro",
+        InstanceType="m5.xlarge",
         KeyName="mine",
         UserData="#!/bin/true\n",
         ClientToken="tour",
