@@ -148,8 +148,8 @@ fn launches_have_prefixes() {
     let old = api.refused("RunInstances", &launch("t2.micro", 1));
     assert_eq!(old, (400, "InvalidParameterCombination".to_owned()));
     // Of fourteen blocks that are free, five and five: as many instances as there is room for.
-    let launched = api.fine("RunInstances", &launch("t3.micro", 4));
+    let launched = api.fine("RunInstances", &launch("m5.xlarge", 4));
     assert_eq!((launched.all("instanceId").len(), launched.all("ipv4Prefix").len()), (2, 10));
-    let none = api.refused("RunInstances", &launch("t3.micro", 4));
+    let none = api.refused("RunInstances", &launch("m5.xlarge", 4));
     assert_eq!(none, (400, "InsufficientCidrBlocks".to_owned()));
 }
