@@ -289,7 +289,7 @@ def test_the_page_is_true(serve, logs, net):
     path = f"{RINGWALL.parent}:{os.environ['PATH']}"
     names = {"VPC": net.vpc, "LAB": serve.name, "STATE": str(serve.directory)}
     home = {name: os.environ[name] for name in ("HOME", "XDG_STATE_HOME") if name in os.environ}
-    environment = {**ENVIRONMENT, **home, **names, "AWS_ENDPOINT_URL": serve.url, "PATH": path}
+    environment = {**ENVIRONMENT, **home, **names, "ENDPOINT": serve.url, "PATH": path}
     done = subprocess.run(
         ["bash", "-euc", script], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
