@@ -1,7 +1,8 @@
 //! Security groups: the sum of an interface's groups' rules, allow only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use model::{
@@ -13,9 +14,13 @@ use crate::tables::{Interface, Prefixes};
 use crate::trace::{Direction, Step, Trace};
 use crate::verdict::DropReason;
 
+/// The rules of a region's groups, those about what leaves first. Interfaces share them: a group of thousands may have
+/// rules about its own members.
+pub(crate) struct Groups(BTreeMap<SecurityGroupId, [Arc<[Compiled]>; 2]>);
+
 /// All rules of one interface in one direction.
 #[derive(Debug, Default)]
-pub(crate) struct Rules(Vec<Compiled>);
+pub(crate) struct Rules(Vec<Arc<[Compiled]>>);
 
 #[derive(Debug)]
 struct Compiled {
@@ -28,14 +33,14 @@ struct Compiled {
 enum PeerSet {
     Cidr(IpNet),
     /// Who is in a referenced group.
-    Members(SecurityGroupId, Members),
+    Members(SecurityGroupId, Arc<Members>),
     /// The same of a peer VPC's group: what talks to them across this peering connection, and in no other way.
-    MembersAcross(VpcPeeringConnectionId, SecurityGroupId, Members),
+    MembersAcross(VpcPeeringConnectionId, SecurityGroupId, Arc<Members>),
     PrefixList(PrefixListId, Vec<IpNet>),
 }
 
 /// The private addresses of a group's members, and their prefixes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Members {
     addresses: BTreeSet<IpAddr>,
     prefixes: Prefixes<()>,
@@ -57,38 +62,57 @@ pub(crate) struct Allowed {
     pub(crate) tracked: bool,
 }
 
-impl Rules {
-    /// The rules of all groups of `interface` that are not stale, references resolved to their members' private
-    /// addresses.
-    pub(crate) fn compile(
-        region: &Region,
-        interface: &NetworkInterface,
-        direction: model::Direction,
-    ) -> Rules {
-        let groups = interface.groups.iter().filter_map(|id| region.security_groups().get(id));
-        let rules = groups.flat_map(|group| {
-            let rules = group.rules().filter(move |rule| rule.direction == direction);
-            rules.filter(|rule| !region.is_stale(rule)).map(|rule| Compiled {
-                group: group.id,
-                rule: rule.clone(),
-                peer: PeerSet::of(region, rule),
-            })
+impl Groups {
+    /// The rules of all groups that are not stale, references resolved to their members' private addresses.
+    pub(crate) fn compile(region: &Region) -> Groups {
+        let mut members: BTreeMap<SecurityGroupId, Members> = BTreeMap::new();
+        for interface in region.interfaces().values() {
+            for &group in &interface.groups {
+                members.entry(group).or_default().add(interface);
+            }
+        }
+        let members = members.into_iter().map(|(group, members)| (group, Arc::new(members))).collect();
+        let groups = region.security_groups().values();
+        let compiled = groups.map(|group| {
+            let rules = |direction| {
+                let rules =
+                    group.rules().filter(|rule| rule.direction == direction && !region.is_stale(rule));
+                let compile = |rule: &Rule| Compiled {
+                    group: group.id,
+                    rule: rule.clone(),
+                    peer: PeerSet::of(region, rule, &members),
+                };
+                rules.map(compile).collect()
+            };
+            (group.id, [model::Direction::Egress, model::Direction::Ingress].map(rules))
         });
-        Rules(rules.collect())
+        Groups(compiled.collect())
+    }
+
+    /// Those of an interface: what leaves it, and what comes to it.
+    pub(crate) fn of(&self, interface: &NetworkInterface) -> [Rules; 2] {
+        let groups = || interface.groups.iter().filter_map(|id| self.0.get(id));
+        [0, 1].map(|direction| Rules(groups().map(|group| Arc::clone(&group[direction])).collect()))
+    }
+}
+
+impl Rules {
+    fn all(&self) -> impl Iterator<Item = &Compiled> {
+        self.0.iter().flat_map(|group| group.iter())
     }
 
     fn allowing(&self, peer: Party, proto: &FlowProto) -> Option<&Compiled> {
-        self.0.iter().find(|rule| rule.peer.contains(peer) && rule.covers(peer.address, proto))
+        self.all().find(|rule| rule.peer.contains(peer) && rule.covers(peer.address, proto))
     }
 
     /// Whether packets of this kind may go to, or come from, everywhere.
     fn allows_everyone(&self, peer: IpAddr, proto: &FlowProto) -> bool {
-        self.0.iter().any(|rule| rule.peer.is_everyone(peer) && rule.covers(peer, proto))
+        self.all().any(|rule| rule.peer.is_everyone(peer) && rule.covers(peer, proto))
     }
 
     /// Whether all TCP, or all UDP, may go to, or come from, everywhere.
     fn allows_all(&self, peer: IpAddr, protocol: u8) -> bool {
-        self.0.iter().any(|rule| rule.peer.is_everyone(peer) && rule.rule.covers(protocol, None))
+        self.all().any(|rule| rule.peer.is_everyone(peer) && rule.rule.covers(protocol, None))
     }
 }
 
@@ -122,14 +146,13 @@ pub(crate) fn check(
 }
 
 impl PeerSet {
-    fn of(region: &Region, rule: &Rule) -> PeerSet {
+    fn of(region: &Region, rule: &Rule, members: &BTreeMap<SecurityGroupId, Arc<Members>>) -> PeerSet {
+        let members = |group| members.get(&group).cloned().unwrap_or_default();
         match (rule.peer, rule.across) {
             (Peer::Cidr(cidr), _) => PeerSet::Cidr(cidr.into()),
             (Peer::Cidr6(cidr), _) => PeerSet::Cidr(cidr.into()),
-            (Peer::Group(id), None) => PeerSet::Members(id, members(region, id)),
-            (Peer::Group(id), Some(across)) => {
-                PeerSet::MembersAcross(across.connection, id, members(region, id))
-            }
+            (Peer::Group(id), None) => PeerSet::Members(id, members(id)),
+            (Peer::Group(id), Some(across)) => PeerSet::MembersAcross(across.connection, id, members(id)),
             (Peer::PrefixList(id), _) => PeerSet::PrefixList(id, prefixes(region, id)),
         }
     }
@@ -152,6 +175,14 @@ impl PeerSet {
 }
 
 impl Members {
+    fn add(&mut self, interface: &NetworkInterface) {
+        self.addresses.extend(interface.addresses().map(IpAddr::V4));
+        self.addresses.extend(interface.ipv6_addresses.iter().copied().map(IpAddr::V6));
+        for &prefix in &interface.prefixes {
+            self.prefixes.insert(prefix, ());
+        }
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address) || self.prefixes.contains(address)
     }
@@ -183,17 +214,6 @@ impl Compiled {
             PeerSet::PrefixList(list, _) => format!("{what} {side} {list}"),
         }
     }
-}
-
-fn members(region: &Region, group: SecurityGroupId) -> Members {
-    let member = |interface: &&NetworkInterface| interface.groups.contains(&group);
-    let members = region.interfaces().values().filter(member);
-    let addresses = members.clone().flat_map(|interface| {
-        let v4 = interface.addresses().map(IpAddr::V4);
-        v4.chain(interface.ipv6_addresses.iter().copied().map(IpAddr::V6))
-    });
-    let prefixes = members.flat_map(|interface| &interface.prefixes).map(|&prefix| (prefix, ()));
-    Members { addresses: addresses.collect(), prefixes: prefixes.collect() }
 }
 
 fn prefixes(region: &Region, list: PrefixListId) -> Vec<IpNet> {

@@ -15,7 +15,7 @@ use wire::Mac;
 use super::{Interface, NatGateway, Prefixes, RouteTable, Subnet, Tables, Target, Vpc, seeded};
 use crate::fabric::{Fabric, InterfaceKey};
 use crate::filter::network_acl::Acl;
-use crate::filter::security_group::Rules;
+use crate::filter::security_group::Groups;
 use crate::flow::IdleTimeouts;
 use crate::nat;
 
@@ -78,8 +78,9 @@ impl Tables {
                 translation: translation(key, gateway),
             });
         }
+        let groups = Groups::compile(region);
         for interface in region.interfaces().values() {
-            self.add_interface(region, interface, fabric, &numbers);
+            self.add_interface(region, interface, fabric, (&numbers, &groups));
         }
     }
 
@@ -88,7 +89,7 @@ impl Tables {
         region: &Region,
         interface: &NetworkInterface,
         fabric: &Fabric,
-        numbers: &Numbers,
+        (numbers, groups): (&Numbers, &Groups),
     ) {
         let index = self.interfaces.len();
         let key = InterfaceKey { region: region.key().clone(), interface: interface.id };
@@ -128,6 +129,7 @@ impl Tables {
         let tracking = &interface.connection_tracking;
         let logged = region.flow_logs_of(interface).next().map(|_| Arc::new(key.clone()));
         self.keeps_flow_logs |= logged.is_some();
+        let [egress, ingress] = groups.of(interface);
         self.interfaces.push(Interface {
             key,
             instance: interface.attachment.as_ref().map(|attachment| attachment.instance),
@@ -139,8 +141,8 @@ impl Tables {
             prefixes: interface.prefixes.iter().map(|&prefix| (prefix, ())).collect(),
             source_dest_check: interface.source_dest_check,
             groups: interface.groups.clone(),
-            egress: Rules::compile(region, interface, model::Direction::Egress),
-            ingress: Rules::compile(region, interface, model::Direction::Ingress),
+            egress,
+            ingress,
             idle: IdleTimeouts {
                 tcp_established: tracking.tcp_established,
                 udp_stream: tracking.udp_stream,
